@@ -1,0 +1,133 @@
+"""Where an exception goes when nobody awaits it.
+
+All of it goes through the loop's exception handler, in the wording that asyncio's users know
+and filter on, under the logger ``asyncio``.
+"""
+
+from __future__ import annotations
+
+import traceback
+from asyncio import format_helpers
+from asyncio.log import logger
+from typing import Any
+
+# The keys of a context that the log line does not repeat.
+SAID_ALREADY = frozenset({"message", "exception"})
+
+
+def callback_failed(handle: Any, error: BaseException) -> None:
+    """Report that the callback of `handle` raised."""
+    source = format_helpers._format_callback_source(handle._callback, handle._args)
+    context = {
+        "message": f"Exception in callback {source}",
+        "exception": error,
+        "handle": handle,
+    }
+    if handle._source_traceback:
+        context["source_traceback"] = handle._source_traceback
+    handle._loop.call_exception_handler(context)
+
+
+def exception_never_retrieved(future: Any) -> None:
+    """Report that a failed future was dropped before anybody asked for its outcome."""
+    context = {
+        "message": f"{future.__class__.__name__} exception was never retrieved",
+        "exception": future._exception,
+        "future": future,
+    }
+    if future._source_traceback:
+        context["source_traceback"] = future._source_traceback
+    future._loop.call_exception_handler(context)
+
+
+def task_destroyed(task: Any) -> None:
+    """Report that a task was dropped before it was done."""
+    context = {"task": task, "message": "Task was destroyed but it is pending!"}
+    if task._source_traceback:
+        context["source_traceback"] = task._source_traceback
+    task._loop.call_exception_handler(context)
+
+
+def handle_exception(loop: Any, handler: Any, context: dict[str, Any]) -> None:
+    """Give `context` to the user's `handler`, or to the loop's default one."""
+    if handler is None:
+        default_handler_guarded(loop, context)
+        return
+    try:
+        run_handler(loop, handler, context)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # noqa: BLE001 - a handler must not end the loop
+        handler_failed(loop, error, context)
+
+
+def default_handler_guarded(loop: Any, context: dict[str, Any]) -> None:
+    """Call the default handler, which a subclass may have replaced and broken."""
+    try:
+        loop.default_exception_handler(context)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException:  # noqa: BLE001 - logged with its traceback
+        logger.error("Exception in default exception handler", exc_info=True)
+
+
+def run_handler(loop: Any, handler: Any, context: dict[str, Any]) -> None:
+    """Call the user's handler in the context of what failed, where that has one."""
+    thing = context.get("task") or context.get("future") or context.get("handle")
+    get_context = getattr(thing, "get_context", None)
+    place = None if get_context is None else get_context()
+    if hasattr(place, "run"):
+        place.run(handler, loop, context)
+    else:
+        handler(loop, context)
+
+
+def handler_failed(
+    loop: Any, error: BaseException, context: dict[str, Any]
+) -> None:
+    """Report that the user's exception handler itself raised."""
+    try:
+        loop.default_exception_handler(
+            {
+                "message": "Unhandled error in exception handler",
+                "exception": error,
+                "context": context,
+            }
+        )
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException:  # noqa: BLE001 - logged with its traceback
+        logger.error(
+            "Exception in default exception handler while handling an unexpected "
+            "error in custom exception handler",
+            exc_info=True,
+        )
+
+
+def log_failure(context: dict[str, Any], running: Any) -> None:
+    """Log `context` as one error; `running` is the debug-mode handle that is running."""
+    exception = context.get("exception")
+    exc_info = (
+        (type(exception), exception, exception.__traceback__)
+        if exception is not None
+        else False
+    )
+    created = getattr(running, "_source_traceback", None)
+    if "source_traceback" not in context and created:
+        context["handle_traceback"] = created
+    lines = [context.get("message") or "Unhandled exception in event loop"]
+    lines += [
+        f"{key}: {describe(key, context[key])}"
+        for key in sorted(context)
+        if key not in SAID_ALREADY
+    ]
+    logger.error("\n".join(lines), exc_info=exc_info)
+
+
+def describe(key: str, value: Any) -> str:
+    """Say what stands under one key of a context."""
+    if key not in ("source_traceback", "handle_traceback"):
+        return repr(value)
+    what = "Object" if key == "source_traceback" else "Handle"
+    stack = "".join(traceback.format_list(value)).rstrip()
+    return f"{what} created at (most recent call last):\n{stack}"

@@ -1,0 +1,47 @@
+cimport cython
+from quiesce.core cimport native
+from quiesce.core.handle cimport Handle, make_handle
+from quiesce.core.ready cimport ReadyQueue
+
+
+@cython.final
+@cython.freelist(128)
+cdef class FutureIterator:
+    cdef Future future
+
+
+@cython.trashcan(True)
+cdef class Future:
+    cdef readonly object _loop
+    cdef ReadyQueue _ready
+    cdef readonly object _result
+    cdef readonly object _exception
+    cdef object _exception_tb
+    cdef public object _cancel_message
+    cdef public object _source_traceback
+    cdef object _cancelled_exc
+    cdef object _first_callback
+    cdef object _first_context
+    cdef list _more_callbacks
+    cdef native.PyObject *_attributes
+    cdef int _status
+    cdef public bint _asyncio_future_blocking
+    cdef bint _unretrieved
+    cdef object __weakref__
+
+    cdef int attach(self, object loop) except -1
+    cdef int wait_for_it(self, object waiter, object context) except -1
+    cdef int schedule_callbacks(self) except -1
+    cdef int schedule(self, object callback, object context) except -1
+    cdef int finish(self, object result) except -1
+    @cython.locals(cause=object)
+    cdef int fail(self, object exception) except -1
+    cdef bint mark_cancelled(self, object msg) except -1
+    cdef object failure(self)
+    cdef object cancelled_error(self)
+    cdef list callback_pairs(self)
+
+
+cdef int allow_attributes(Future example) except -1
+cdef Future new_future(object loop, ReadyQueue ready)
+cdef object outcome_error(Future future)

@@ -1,0 +1,441 @@
+"""A result that will come.
+
+States (`native.PENDING`, `CANCELLED`, `FINISHED`): a future begins pending and leaves that
+state once, through `set_result`, `set_exception` or `cancel`; then its callbacks are put on
+the loop's ready queue, in the order in which they were added.
+
+Invariants:
+
+- The first callback stands in the future itself, so that the usual single waiter costs no
+  allocation. A waiting task is stored as itself, with no context: it is queued as itself.
+- ``_ready`` is the ready queue of the future's loop if callbacks may go straight to it, and
+  None on a foreign loop or one whose class overrides ``call_soon``: then they go that way.
+
+`FutureIterator` is what ``await`` drives. Read `task` next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import types
+import warnings
+from asyncio import base_futures, events
+from asyncio.exceptions import CancelledError, InvalidStateError
+from asyncio.format_helpers import extract_stack
+from typing import TYPE_CHECKING, Any
+
+from quiesce.core import failures, native
+from quiesce.core.handle import make_handle
+from quiesce.core.ready import ReadyQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Context
+
+STATE_NAMES = ("PENDING", "CANCELLED", "FINISHED")
+THREE_ARGUMENT_THROW_WARNS = sys.version_info >= (3, 12)
+
+
+class FutureIterator:
+    """What ``await future`` drives: yields the future once, then gives its outcome."""
+
+    __slots__ = ("future",)
+
+    def __init__(self, future: Future) -> None:
+        self.future = future
+
+    def __iter__(self) -> FutureIterator:
+        return self
+
+    def __next__(self) -> Future:
+        future = self.future
+        if future is None:
+            raise StopIteration
+        if future._status == native.PENDING:
+            if future._asyncio_future_blocking:
+                raise RuntimeError("await wasn't used with future")
+            future._asyncio_future_blocking = True
+            return future
+        self.future = None
+        if future._status == native.FINISHED and future._exception is None:
+            native.stop_with(future._result)
+            raise StopIteration
+        raise future.failure()
+
+    def send(self, value: object) -> Future:
+        """Resume; a future does not care what is sent to it."""
+        return self.__next__()
+
+    def throw(self, typ: Any, val: Any = None, tb: Any = None) -> None:
+        """Raise at the ``await``, as `generator.throw` does."""
+        self.future = None
+        if THREE_ARGUMENT_THROW_WARNS and (val is not None or tb is not None):
+            warnings.warn(
+                "the (type, exc, tb) signature of throw() is deprecated, use the "
+                "single-arg signature instead.",
+                DeprecationWarning,
+                stacklevel=1 + native.OWN_FRAMES,
+            )
+        raise thrown(typ, val, tb)
+
+    def close(self) -> None:
+        """Give up waiting."""
+        self.future = None
+
+
+def thrown(typ: Any, val: Any, tb: Any) -> BaseException:
+    """Return the exception that ``throw(typ, val, tb)`` means."""
+    if tb is not None and not isinstance(tb, types.TracebackType):
+        raise TypeError("throw() third argument must be a traceback")
+    if isinstance(typ, BaseException):
+        if val is not None:
+            raise TypeError("instance exception may not have a separate value")
+        error = typ
+    elif isinstance(typ, type) and issubclass(typ, BaseException):
+        if isinstance(val, typ):
+            error = val
+        elif isinstance(val, tuple):
+            error = typ(*val)
+        else:
+            error = typ() if val is None else typ(val)
+    else:
+        raise TypeError("exceptions must be classes or instances deriving from BaseException")
+    return error if tb is None else error.with_traceback(tb)
+
+
+class Future:
+    """A result that will come: awaited by coroutines, set once by whoever produces it.
+
+    Behaves as `asyncio.Future` does, on quiesce's loops and on others, and
+    ``isinstance(future, asyncio.Future)`` holds. Not thread-safe: hand results over from
+    other threads with ``loop.call_soon_threadsafe(future.set_result, value)``.
+
+    `loop` is the loop whose thread runs the callbacks; without it, the running loop.
+    """
+
+    __class_getitem__ = classmethod(types.GenericAlias)
+
+    def __init__(self, *, loop: Any = None) -> None:
+        if loop is None:
+            loop = events.get_event_loop()
+        self.attach(loop)
+        if loop.get_debug():
+            self._source_traceback = extract_stack(sys._getframe(native.OWN_FRAMES))
+
+    @property
+    def __class__(self) -> type:
+        """The type that libraries test for."""
+        return asyncio.Future if type(self) is Future else type(self)
+
+    def __repr__(self) -> str:
+        return base_futures._future_repr(self)
+
+    def __dealloc__(self) -> None:
+        # Only an extension type calls this, to let go what is not Python's to count.
+        native.release(self._attributes)
+
+    def __del__(self) -> None:
+        if self._unretrieved:
+            self._unretrieved = False
+            failures.exception_never_retrieved(self)
+
+    def __await__(self) -> FutureIterator:
+        return FutureIterator(self)
+
+    def __iter__(self) -> FutureIterator:
+        return FutureIterator(self)
+
+    # -- what users call
+
+    def get_loop(self) -> Any:
+        """Return the loop the future belongs to."""
+        if self._loop is None:
+            raise RuntimeError("Future object is not initialized.")
+        return self._loop
+
+    def done(self) -> bool:
+        """Tell whether there is an outcome: a result, an exception or a cancellation."""
+        return self._status != native.PENDING
+
+    def cancelled(self) -> bool:
+        """Tell whether the future was cancelled."""
+        return self._status == native.CANCELLED
+
+    def result(self) -> Any:
+        """Return the result, or raise the exception or `CancelledError` there is instead.
+
+        Raises `InvalidStateError` as long as the future is pending.
+        """
+        if self._status == native.FINISHED and self._exception is None:
+            return self._result
+        if self._status == native.PENDING:
+            raise InvalidStateError("Result is not ready.")
+        raise self.failure()
+
+    def exception(self) -> BaseException | None:
+        """Return the exception that was set, or None if there is a result.
+
+        Raises `CancelledError` if the future was cancelled, and `InvalidStateError` as long
+        as it is pending.
+        """
+        if self._status == native.CANCELLED:
+            raise self.cancelled_error()
+        if self._status == native.PENDING:
+            raise InvalidStateError("Exception is not set.")
+        self._unretrieved = False
+        return self._exception
+
+    def set_result(self, result: object) -> None:
+        """Finish with `result`. Raises `InvalidStateError` if there is an outcome already."""
+        self.finish(result)
+
+    def set_exception(self, exception: BaseException | type[BaseException]) -> None:
+        """Finish with `exception`, a class or an instance.
+
+        Raises `InvalidStateError` if there is an outcome already. If nobody asks for the
+        outcome, the exception is reported when the future is dropped.
+        """
+        self.fail(exception)
+
+    def cancel(self, msg: object = None) -> bool:
+        """Cancel; return False if there is an outcome already.
+
+        Whoever awaits the future gets a `CancelledError` with `msg`.
+        """
+        return self.mark_cancelled(msg)
+
+    def add_done_callback(
+        self, fn: Callable[[Any], object], *, context: Context | None = None
+    ) -> None:
+        """Call ``fn(future)`` in an iteration of the loop after there is an outcome.
+
+        It runs in `context`, or else in a copy of the context of this call.
+        """
+        if self._loop is None:
+            raise RuntimeError("Future object is not initialized.")
+        self.wait_for_it(fn, native.copy_context() if context is None else context)
+
+    def remove_done_callback(self, fn: Callable[[Any], object]) -> int:
+        """Remove every callback equal to `fn` and return how many there were."""
+        if self._loop is None:
+            raise RuntimeError("Future object is not initialized.")
+        kept = []
+        removed = 0
+        for pair in self.callback_pairs():
+            # A waiting task (it has no context) is not to be had under any name.
+            if pair[1] is not None and pair[0] == fn:
+                removed += 1
+            else:
+                kept.append(pair)
+        if removed and self._first_callback is not None:
+            self._first_callback, self._first_context = None, None
+            self._more_callbacks = None
+            for pair in kept:
+                self.wait_for_it(pair[0], pair[1])
+        return removed
+
+    # -- what asyncio and libraries look at
+
+    @property
+    def _state(self) -> str:
+        return STATE_NAMES[self._status]
+
+    @property
+    def _callbacks(self) -> list[tuple[Any, Any]] | None:
+        pairs = self.callback_pairs()
+        if not pairs:
+            return None
+        return [
+            (callback._wakeup, callback.get_context()) if context is None else (callback, context)
+            for callback, context in pairs
+        ]
+
+    @property
+    def _asyncio_awaited_by(self) -> set[Any] | None:
+        waiters = set()
+        for callback, context in self.callback_pairs():
+            waiter = callback if context is None else getattr(callback, "awaiter", None)
+            if waiter is not None:
+                waiters.add(waiter)
+        return waiters or None
+
+    @property
+    def _log_traceback(self) -> bool:
+        return self._unretrieved
+
+    @_log_traceback.setter
+    def _log_traceback(self, value: bool) -> None:
+        if value:
+            raise ValueError("_log_traceback can only be set to False")
+        self._unretrieved = False
+
+    def _make_cancelled_error(self) -> CancelledError:
+        return self.cancelled_error()
+
+    # -- how it works
+
+    def attach(self, loop: Any) -> None:
+        """Bind the new future to `loop`, and to its ready queue if the loop is ours."""
+        self._loop = loop
+        ready = getattr(loop, "direct_ready", None)
+        if type(ready) is ReadyQueue:
+            self._ready = ready
+
+    def wait_for_it(self, waiter: Any, context: Context | None) -> None:
+        """Queue `waiter` when there is an outcome: a task (no context) or a callback."""
+        if self._status != native.PENDING:
+            self.schedule(waiter, context)
+        elif self._first_callback is None:
+            self._first_callback = waiter
+            self._first_context = context
+        elif self._more_callbacks is None:
+            self._more_callbacks = [(waiter, context)]
+        else:
+            self._more_callbacks.append((waiter, context))
+
+    def schedule_callbacks(self) -> None:
+        """Queue everybody who waits, in the order in which they came."""
+        waiter = self._first_callback
+        if waiter is None:
+            return
+        context = self._first_context
+        more = self._more_callbacks
+        self._first_callback = None
+        self._first_context = None
+        self._more_callbacks = None
+        self.schedule(waiter, context)
+        if more is not None:
+            for waiter, context in more:
+                self.schedule(waiter, context)
+
+    def schedule(self, waiter: Any, context: Context | None) -> None:
+        """Queue one waiter."""
+        if self._ready is None:
+            if context is None:
+                waiter, context = waiter._wakeup, native.copy_context()
+            self._loop.call_soon(waiter, self, context=context)
+        elif context is None:
+            self._ready.push(waiter)
+        else:
+            self._ready.push(make_handle(waiter, (self,), self._loop, context))
+
+    def finish(self, result: object) -> None:
+        """Go from pending to finished with a result."""
+        if self._status != native.PENDING or self._loop is None:
+            raise self.not_pending()
+        self._result = result
+        self._status = native.FINISHED
+        self.schedule_callbacks()
+
+    def fail(self, exception: Any) -> None:
+        """Go from pending to finished with an exception."""
+        if self._status != native.PENDING or self._loop is None:
+            raise self.not_pending()
+        if isinstance(exception, type):
+            exception = exception()
+        if not isinstance(exception, BaseException):
+            raise TypeError("invalid exception object")
+        if isinstance(exception, StopIteration):
+            cause = exception
+            exception = RuntimeError(
+                "StopIteration interacts badly with generators and cannot be raised "
+                "into a Future"
+            )
+            exception.__cause__ = cause
+            exception.__context__ = cause
+        self._exception = exception
+        self._exception_tb = exception.__traceback__
+        self._status = native.FINISHED
+        self._unretrieved = True
+        self.schedule_callbacks()
+
+    def mark_cancelled(self, msg: object) -> bool:
+        """Go from pending to cancelled."""
+        self._unretrieved = False
+        if self._status != native.PENDING:
+            return False
+        if self._loop is None:
+            raise self.not_pending()
+        self._cancel_message = msg
+        self._status = native.CANCELLED
+        self.schedule_callbacks()
+        return True
+
+    def not_pending(self) -> Exception:
+        """Return the error for an outcome that comes too late, or to nothing."""
+        if self._loop is None:
+            return RuntimeError("Future object is not initialized.")
+        return InvalidStateError(f"{self._state}: {self!r}")
+
+    def failure(self) -> BaseException:
+        """Return what to raise for a future that is done without a result."""
+        if self._status == native.CANCELLED:
+            return self.cancelled_error()
+        self._unretrieved = False
+        return self._exception.with_traceback(self._exception_tb)
+
+    def cancelled_error(self) -> CancelledError:
+        """Return the error of a cancelled future: the one its task ended with, once."""
+        error = self._cancelled_exc
+        if error is not None:
+            self._cancelled_exc = None
+            return error
+        if self._cancel_message is None:
+            return CancelledError()
+        return CancelledError(self._cancel_message)
+
+    def callback_pairs(self) -> list[tuple[Any, Any]]:
+        """Return a new list of all who wait, as (callback or task, context or None)."""
+        if self._first_callback is None:
+            return []
+        pairs = [(self._first_callback, self._first_context)]
+        if self._more_callbacks is not None:
+            pairs.extend(self._more_callbacks)
+        return pairs
+
+
+# Invariant: these equal what a compiled object's memory begins as.
+native.give_defaults(
+    Future,
+    {
+        "_asyncio_future_blocking": False,
+        "_attributes": None,
+        "_cancel_message": None,
+        "_cancelled_exc": None,
+        "_exception": None,
+        "_exception_tb": None,
+        "_first_callback": None,
+        "_first_context": None,
+        "_loop": None,
+        "_more_callbacks": None,
+        "_ready": None,
+        "_result": None,
+        "_source_traceback": None,
+        "_status": native.PENDING,
+        "_unretrieved": False,
+    },
+)
+
+
+def allow_attributes(example: Future) -> None:
+    """Let users set any attribute on futures, as asyncio does."""
+    native.lazy_attributes(Future, example, example._attributes)
+
+
+allow_attributes(Future.__new__(Future))
+
+
+def new_future(loop: Any, ready: ReadyQueue | None) -> Future:
+    """Make a future of one of our loops without the constructor's questions."""
+    future = Future.__new__(Future)
+    future._loop = loop
+    future._ready = ready
+    return future
+
+
+def outcome_error(future: Future) -> BaseException | None:
+    """Return what awaiting the done `future` raises, or None if it gives a result."""
+    if future._status == native.FINISHED and future._exception is None:
+        return None
+    return future.failure()

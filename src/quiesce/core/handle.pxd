@@ -1,0 +1,18 @@
+cimport cython
+from quiesce.core cimport native
+
+
+@cython.freelist(256)
+cdef class Handle:
+    cdef readonly object _callback
+    cdef readonly tuple _args
+    cdef readonly object _context
+    cdef readonly object _loop
+    cdef public object _source_traceback
+    cdef public object _repr
+    cdef readonly bint _cancelled
+    cdef object __weakref__
+    cdef int run(self) except -1
+
+
+cdef Handle make_handle(object callback, tuple args, object loop, object context)

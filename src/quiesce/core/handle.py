@@ -1,0 +1,116 @@
+"""One scheduled callback.
+
+A handle is made by `Scheduler.call_soon` and its kin, waits in the ready queue, runs once and
+is dropped. `timers` has the kind that waits for a time; read that next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.format_helpers import extract_stack
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+from quiesce.core import failures, native
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Handle:
+    """A callback with its arguments and its context, due to run in the loop's thread.
+
+    What `asyncio.Handle` is; ``isinstance(handle, asyncio.Handle)`` holds.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_args",
+        "_callback",
+        "_cancelled",
+        "_context",
+        "_loop",
+        "_repr",
+        "_source_traceback",
+    )
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: Any,
+        context: Context | None = None,
+    ) -> None:
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = native.copy_context() if context is None else context
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+        if loop.get_debug():
+            self._source_traceback = extract_stack(sys._getframe(native.OWN_FRAMES))
+
+    @property
+    def __class__(self) -> type:
+        """The type asyncio's users test for."""
+        return asyncio.Handle if type(self) is Handle else type(self)
+
+    def _repr_info(self) -> list[str]:
+        return asyncio.Handle._repr_info(self)
+
+    def __repr__(self) -> str:
+        return asyncio.Handle.__repr__(self)
+
+    def get_context(self) -> Context:
+        """Return the context in which the callback runs."""
+        return self._context
+
+    def cancel(self) -> None:
+        """Prevent the callback from running; without effect once it ran.
+
+        The callback and its arguments are let go at once. Not thread-safe.
+        """
+        if not self._cancelled:
+            self._cancelled = True
+            if self._loop.get_debug():
+                # The callback is dropped, so a debugger could not name it later.
+                self._repr = repr(self)
+            self._callback = None
+            self._args = None
+
+    def cancelled(self) -> bool:
+        """Tell whether the handle was cancelled."""
+        return self._cancelled
+
+    def _run(self) -> None:
+        """Run the callback now, as libraries that wrap handles do."""
+        self.run()
+
+    def run(self) -> None:
+        """Run the callback in its context; an error goes to the exception handler."""
+        try:
+            native.call_in(self._context, self._callback, self._args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - asyncio reports these too
+            failures.callback_failed(self, error)
+
+
+def make_handle(
+    callback: Callable[..., object],
+    args: tuple[Any, ...],
+    loop: Any,
+    context: Context,
+) -> Handle:
+    """Make a handle without the constructor's questions: compiled, one C call."""
+    handle = Handle.__new__(Handle)
+    handle._callback = callback
+    handle._args = args
+    handle._loop = loop
+    handle._context = context
+    handle._cancelled = False
+    handle._repr = None
+    handle._source_traceback = None
+    return handle

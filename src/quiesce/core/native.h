@@ -1,0 +1,165 @@
+/* What the core can only say in C. Each name has a plain-Python stand-in in native.py. */
+#ifndef QUIESCE_NATIVE_H
+#define QUIESCE_NATIVE_H
+
+#include <Python.h>
+#include <time.h>
+
+/* Seconds on the monotonic clock (clock_gettime(2)), which time.monotonic() reads too. */
+static inline double quiesce_now(void) {
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
+}
+
+/* A counter that is cheap enough to read between any two callbacks. On x86 the time-stamp
+   counter runs at 1 GHz or more, so that QUIESCE_TICKS_PER_100_US is never more than 100 us. */
+#if defined(__x86_64__) || defined(__i386__)
+#include <x86intrin.h>
+static inline long long quiesce_ticks(void) { return (long long)__rdtsc(); }
+#else
+static inline long long quiesce_ticks(void) {
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (long long)ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+#endif
+#define QUIESCE_TICKS_PER_100_US 100000LL
+
+/* Whether the last send_in ended its coroutine. One flag serves the process: it is read,
+   with the GIL held, before anything else can send. */
+static int quiesce_has_returned;
+static inline int quiesce_returned(void) { return quiesce_has_returned; }
+
+/* Resume coro with None inside context: what it yields, or, if returned(), its return value. */
+static PyObject *quiesce_send_in(PyObject *context, PyObject *coro) {
+    PyObject *value = NULL;
+    PySendResult outcome;
+    if (PyContext_Enter(context) < 0)
+        return NULL;
+    outcome = PyIter_Send(coro, Py_None, &value);
+    if (PyContext_Exit(context) < 0) {
+        Py_XDECREF(value);
+        return NULL;
+    }
+    quiesce_has_returned = outcome == PYGEN_RETURN;
+    return value;
+}
+
+static inline int quiesce_leave(PyObject *context, PyObject *value) {
+    Py_XDECREF(value);
+    if (PyContext_Exit(context) < 0)
+        return -1;
+    return value == NULL ? -1 : 0;
+}
+
+/* Call callback(*args) inside context and drop what it returns. */
+static int quiesce_call_in(PyObject *context, PyObject *callback, PyObject *args) {
+    PyObject *value;
+    Py_ssize_t count = PyTuple_GET_SIZE(args);
+    if (PyContext_Enter(context) < 0)
+        return -1;
+    if (count <= 6)
+        value = PyObject_Vectorcall(callback, ((PyTupleObject *)args)->ob_item, count, NULL);
+    else
+        value = PyObject_Call(callback, args, NULL);
+    return quiesce_leave(context, value);
+}
+
+/* Call callback(argument) inside context and drop what it returns. */
+static int quiesce_call_one_in(PyObject *context, PyObject *callback, PyObject *argument) {
+    if (PyContext_Enter(context) < 0)
+        return -1;
+    return quiesce_leave(context, PyObject_CallOneArg(callback, argument));
+}
+
+/* Leave StopIteration(value) set. The caller's bare `raise StopIteration` returns NULL
+   without touching it, so that no traceback is made for a value that only passes. */
+static inline int quiesce_stop_with(PyObject *value) {
+    if (value == Py_None)
+        return 0;
+    if (!PyTuple_Check(value) && !PyExceptionInstance_Check(value)) {
+        PyErr_SetObject(PyExc_StopIteration, value);
+        return 0;
+    }
+    /* PyErr_SetObject would take a tuple for arguments and an exception for itself. */
+    PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, value);
+    if (stop != NULL) {
+        PyErr_SetObject(PyExc_StopIteration, stop);
+        Py_DECREF(stop);
+    }
+    return 0;
+}
+
+/* Empty a list whose items are all None, and keep its memory for the next use. */
+static int quiesce_truncate(PyObject *items) {
+    Py_ssize_t count = PyList_GET_SIZE(items);
+    if (((PyListObject *)items)->allocated > 4096)
+        return PyList_SetSlice(items, 0, count, NULL);
+#if PY_VERSION_HEX < 0x030C0000
+    Py_SET_REFCNT(Py_None, Py_REFCNT(Py_None) - count);
+#endif
+    Py_SET_SIZE(items, 0);
+    return 0;
+}
+
+/* Let instances of one extension type carry any attribute, as asyncio's futures do, in a
+   dictionary that is made when the first is set. Cython's own `cdef dict __dict__` makes one
+   for every new object. The dictionary's place is a plain pointer, so the collector learns
+   of it here; the type's own __dealloc__ releases it. */
+static Py_ssize_t quiesce_attributes_offset;
+static traverseproc quiesce_traverse_fields;
+static inquiry quiesce_clear_fields;
+#define QUIESCE_ATTRIBUTES(o) (*(PyObject **)((char *)(o) + quiesce_attributes_offset))
+
+static int quiesce_traverse(PyObject *o, visitproc visit, void *arg) {
+    Py_VISIT(QUIESCE_ATTRIBUTES(o));
+    return quiesce_traverse_fields(o, visit, arg);
+}
+
+static int quiesce_clear(PyObject *o) {
+    Py_CLEAR(QUIESCE_ATTRIBUTES(o));
+    return quiesce_clear_fields(o);
+}
+
+static PyGetSetDef quiesce_dict_getset = {
+    "__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL};
+
+static inline int quiesce_lazy_attributes(PyObject *object, Py_ssize_t offset) {
+    PyTypeObject *type = (PyTypeObject *)object;
+    PyObject *descriptor = PyDescr_NewGetSet(type, &quiesce_dict_getset);
+    int status;
+    if (descriptor == NULL)
+        return -1;
+    status = PyDict_SetItemString(type->tp_dict, "__dict__", descriptor);
+    Py_DECREF(descriptor);
+    if (status < 0)
+        return -1;
+    quiesce_attributes_offset = offset;
+    quiesce_traverse_fields = type->tp_traverse;
+    quiesce_clear_fields = type->tp_clear;
+    type->tp_traverse = quiesce_traverse;
+    type->tp_clear = quiesce_clear;
+    type->tp_dictoffset = offset;
+    PyType_Modified(type);
+    return 0;
+}
+
+#define QUIESCE_LAZY_ATTRIBUTES(type, owner, field) \
+    quiesce_lazy_attributes(type, (char *)&(field) - (char *)(owner))
+
+/* A subtype that was made before its base got lazy attributes has to be told of them. */
+static inline int quiesce_inherit_attributes(PyObject *subtype, PyObject *base) {
+    ((PyTypeObject *)subtype)->tp_dictoffset = ((PyTypeObject *)base)->tp_dictoffset;
+    PyType_Modified((PyTypeObject *)subtype);
+    return 0;
+}
+
+/* The fields of an extension type are zeroed by its allocation: nothing is left to do. */
+static inline int quiesce_give_defaults(PyObject *type, PyObject *defaults) {
+    (void)type;
+    (void)defaults;
+    return 0;
+}
+
+#endif

@@ -1,0 +1,25 @@
+from cpython.object cimport PyObject
+
+
+cdef extern from "native.h":
+    const int COMPILED "1"
+    const int OWN_FRAMES "0"
+    enum:
+        PENDING "0"
+        CANCELLED "1"
+        FINISHED "2"
+    const long long TICKS_PER_100_US "QUIESCE_TICKS_PER_100_US"
+    double now "quiesce_now"() noexcept
+    long long ticks "quiesce_ticks"() noexcept
+    object copy_context "PyContext_CopyCurrent"()
+    object send_in "quiesce_send_in"(object context, object coro)
+    bint returned "quiesce_returned"() noexcept
+    int call_in "quiesce_call_in"(object context, object callback, tuple args) except -1
+    int call_one_in "quiesce_call_one_in"(object context, object callback, object argument) except -1
+    int stop_with "quiesce_stop_with"(object value) noexcept
+    int truncate "quiesce_truncate"(list items) except -1
+    int check_signals "PyErr_CheckSignals"() except -1
+    int lazy_attributes "QUIESCE_LAZY_ATTRIBUTES"(object type, object owner, PyObject *field) except -1
+    int give_defaults "quiesce_give_defaults"(object type, dict defaults) noexcept
+    int inherit_attributes "quiesce_inherit_attributes"(object subtype, object base) except -1
+    void release "Py_XDECREF"(PyObject *) noexcept

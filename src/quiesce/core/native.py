@@ -1,0 +1,101 @@
+"""Plain-Python stand-ins for what the core can only say in C.
+
+Compiled modules cimport these names from ``native.pxd`` (bodies: ``native.h``), so this
+file runs only where nothing is compiled. Both sides promise the same.
+"""
+
+from __future__ import annotations
+
+from contextvars import Context, copy_context
+from time import monotonic as now
+from time import monotonic_ns as ticks
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+__all__ = [
+    "CANCELLED",
+    "COMPILED",
+    "FINISHED",
+    "OWN_FRAMES",
+    "PENDING",
+    "TICKS_PER_100_US",
+    "call_in",
+    "call_one_in",
+    "check_signals",
+    "copy_context",
+    "give_defaults",
+    "inherit_attributes",
+    "lazy_attributes",
+    "now",
+    "release",
+    "returned",
+    "send_in",
+    "stop_with",
+    "ticks",
+    "truncate",
+]
+
+COMPILED = False
+# How many Python frames one function of ours takes on the stack: compiled, none.
+OWN_FRAMES = 1
+
+# The states of a future.
+PENDING = 0
+CANCELLED = 1
+FINISHED = 2
+
+TICKS_PER_100_US = 100_000
+
+
+def send_in(context: Context, coro: Coroutine[Any, Any, Any]) -> Any:
+    """Resume `coro` with None inside `context`; its end is a StopIteration."""
+    return context.run(coro.send, None)
+
+
+def returned() -> bool:
+    """Tell whether the last `send_in` gave a return value: here it raises instead."""
+    return False
+
+
+def call_in(context: Context, callback: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    """Call ``callback(*args)`` inside `context`."""
+    context.run(callback, *args)
+
+
+def call_one_in(context: Context, callback: Callable[..., Any], argument: Any) -> None:
+    """Call ``callback(argument)`` inside `context`."""
+    context.run(callback, argument)
+
+
+def stop_with(value: Any) -> None:
+    """Raise ``StopIteration(value)``; the caller's own bare raise is then not reached."""
+    raise StopIteration(value)
+
+
+def truncate(items: list[Any]) -> None:
+    """Empty a list whose items are all None."""
+    items.clear()
+
+
+def check_signals() -> None:
+    """Run pending signal handlers: the interpreter does so by itself here."""
+
+
+def lazy_attributes(type_: type, owner: object, field: object) -> None:
+    """Allow any attribute on instances: any Python class does."""
+
+
+def inherit_attributes(subtype: type, base: type) -> None:
+    """Allow any attribute on instances of a subtype too: any Python class does."""
+
+
+def give_defaults(type_: type, defaults: dict[str, Any]) -> None:
+    """Let new instances start with these fields, as compiled ones do by themselves."""
+    for name, value in defaults.items():
+        setattr(type_, name, value)
+
+
+def release(reference: object) -> None:
+    """Let go what Python does not count for us: here it counts everything."""

@@ -1,0 +1,13 @@
+cdef class Watcher:
+    cdef object __weakref__
+    cpdef on_ready(self, int events)
+
+
+cdef class Poller:
+    cdef object __weakref__
+    cpdef watch(self, int fd, int events, Watcher watcher, bint edge=*)
+    cpdef unwatch(self, int fd)
+    cpdef Watcher watcher_of(self, int fd)
+    cpdef int poll(self, double timeout) except -1
+    cpdef wake(self)
+    cpdef close(self)

@@ -1,0 +1,99 @@
+"""The current loop and task of this thread, as asyncio's own functions see them.
+
+Programs and libraries ask asyncio which task runs and which tasks there are, so ours have to
+be where it looks. That is all that quiesce knows of asyncio's bookkeeping, and it is in this
+file, because it differs between versions:
+
+- The current task is ``asyncio.tasks._current_tasks[loop]`` up to 3.13 and part of the thread
+  state, reached through ``_swap_current_task``, since 3.14.
+- ``all_tasks`` reads a weak set: ``tasks._all_tasks`` on 3.11, ``tasks._scheduled_tasks`` on
+  3.12 and 3.13, and since 3.14 one that only the C module holds. Its class is replaced by a
+  subclass whose iteration also gives the tasks of our loops, which therefore need not be
+  entered into it one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+from asyncio import tasks as asyncio_tasks
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# The current task of each loop, where asyncio keeps it in a dictionary (3.11 to 3.13).
+current_tasks: dict[Any, Any] | None = (
+    asyncio_tasks._current_tasks if sys.version_info < (3, 14) else None
+)
+
+# Every loop of ours that is alive.
+loops: WeakSet[Any] = WeakSet()
+
+
+def swap_current_task(loop: Any, task: Any) -> Any:
+    """Make `task` the current one of `loop`, or none; return the one before."""
+    if current_tasks is None:
+        return asyncio_tasks._swap_current_task(loop, task)
+    before = current_tasks.get(loop)
+    if task is None:
+        current_tasks.pop(loop, None)
+    else:
+        current_tasks[loop] = task
+    return before
+
+
+if sys.version_info >= (3, 14):
+    swap_current_task = asyncio_tasks._swap_current_task
+
+
+class TasksOfAllLoops(WeakSet[Any]):
+    """What `asyncio.all_tasks` reads: asyncio's own tasks and those of our loops."""
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from WeakSet.__iter__(self)
+        for loop in list(loops):
+            yield from loop.pending_tasks.all()
+
+
+def asyncio_registry() -> WeakSet[Any] | None:
+    """Return the weak set that `asyncio.all_tasks` reads, or None if it is not found."""
+    for name in ("_scheduled_tasks", "_all_tasks"):
+        registry = getattr(asyncio_tasks, name, None)
+        if isinstance(registry, WeakSet):
+            return registry
+    native_module = sys.modules.get("_asyncio")
+    sets = [held for held in gc.get_referents(native_module) if isinstance(held, WeakSet)]
+    return sets[0] if len(sets) == 1 else None
+
+
+def add_loop(loop: Any) -> None:
+    """Let asyncio's functions see the tasks of `loop` from now on."""
+    loops.add(loop)
+    registry = asyncio_registry()
+    if registry is not None and type(registry) is WeakSet:
+        registry.__class__ = TasksOfAllLoops
+
+
+def is_seen(registry: WeakSet[Any] | None = None) -> bool:
+    """Tell whether asyncio's `all_tasks` gives the tasks of our loops."""
+    return type(registry or asyncio_registry()) is TasksOfAllLoops
+
+
+def current_task(loop: Any = None) -> Any:
+    """Return the task that runs in this thread, or None outside any task.
+
+    With `loop`, the task that this loop is running. Raises `RuntimeError` if no loop is given
+    and none runs in this thread.
+    """
+    return asyncio.current_task(loop)
+
+
+def all_tasks(loop: Any = None) -> set[Any]:
+    """Return the tasks of `loop`, or of the running loop, that are not done.
+
+    Raises `RuntimeError` if no loop is given and none runs in this thread.
+    """
+    return asyncio.all_tasks(loop)

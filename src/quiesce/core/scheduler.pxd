@@ -1,0 +1,71 @@
+cimport cython
+from quiesce.core cimport native
+from quiesce.core.future cimport Future, new_future
+from quiesce.core.handle cimport Handle, make_handle
+from quiesce.core.poller cimport Poller
+from quiesce.core.ready cimport ReadyQueue
+from quiesce.core.task cimport PendingTasks, Task, new_task
+from quiesce.core.timers cimport TimerHandle, TimerHeap, make_timer
+
+cdef dict current_tasks
+cdef object swap_current_task
+cdef object CoroutineType
+cdef int BATCH_LIMIT
+cdef double LONGEST_SLEEP
+cdef double CLOCK_RESOLUTION
+
+
+cdef class Scheduler:
+    cdef readonly ReadyQueue ready
+    cdef readonly ReadyQueue direct_ready
+    cdef readonly TimerHeap timers
+    cdef readonly PendingTasks pending_tasks
+    cdef readonly Poller poller
+    cdef readonly object clock
+    cdef readonly object fd_callbacks
+    cdef readonly object async_generators
+    cdef public double slow_callback_duration
+    cdef public object observer
+    cdef object incoming
+    cdef object exception_handler
+    cdef object task_factory
+    cdef object unfinished
+    cdef Task current
+    cdef readonly object _thread_id
+    cdef object origins
+    cdef Py_ssize_t unpolled
+    cdef long long polled_at
+    cdef bint has_incoming
+    cdef bint polls_always
+    cdef bint eager_tasks
+    cdef bint plain_tasks
+    cdef bint stopping
+    cdef bint closed
+    cdef bint debug
+    cdef public bint interrupted
+    cdef object __weakref__
+
+    cpdef run_once(self)
+    cdef bint poll_is_due(self)
+    cdef int look_outside(self) except -1
+    @cython.locals(first=TimerHandle)
+    cdef double sleep_limit(self) except? -2
+    @cython.locals(timer=TimerHandle)
+    cdef int queue_due_timers(self) except -1
+    cdef int queue_incoming(self) except -1
+    @cython.locals(batch=list, taken=Py_ssize_t, count=Py_ssize_t)
+    cdef int run_ready(self) except -1
+    cdef int run_item(self, object item) except -1
+    cdef int run_task(self, Task task) except -1
+    cdef int run_handle(self, Handle handle) except -1
+    cdef int run_observed(self, object item) except -1
+    cdef int set_current(self, Task task) except -1
+    cdef int clear_current(self) except -1
+    cdef TimerHandle add_timer(self, double when, double now, object callback, tuple args, object context)
+    cdef int begin_run(self) except -1
+    cdef int end_run(self) except -1
+    cdef int check_closed(self) except -1
+    cdef int check_not_running(self) except -1
+
+
+cdef object caller_stack()

@@ -1,0 +1,55 @@
+cimport cython
+from quiesce.core cimport native
+from quiesce.core.future cimport Future, outcome_error
+from quiesce.core.ready cimport ReadyQueue
+
+
+@cython.final
+cdef class TaskWakeup:
+    cdef readonly Task task
+
+
+@cython.final
+cdef class TaskStep:
+    cdef readonly Task task
+    cdef object exception
+
+
+@cython.trashcan(True)
+cdef class Task(Future):
+    cdef readonly object _coro
+    cdef readonly object _context
+    cdef readonly object _fut_waiter
+    cdef object _name
+    cdef unsigned long long _number
+    cdef Task _next
+    cdef Task _previous
+    cdef readonly int _num_cancels_requested
+    cdef readonly bint _must_cancel
+    cdef public bint _log_destroy_pending
+
+    cdef int begin(self, object coro, object name, object context) except -1
+    cdef int resume(self) except -1
+    cdef int step(self, object error) except -1
+    cdef int ended(self) except -1
+    cdef int came_to_return(self, object value) except -1
+    cdef int came_to_raise(self, object error) except -1
+    cdef int came_to_yield(self, object yielded) except -1
+    cdef bint wait_for_ours(self, Future future) except -1
+    cdef int wait_for_other(self, object yielded) except -1
+    cdef int again(self, object error) except -1
+
+
+cdef class PendingTasks:
+    cdef Task ring
+    cdef int add(self, Task task) except -1
+    @cython.locals(task=Task)
+    cpdef list all(self)
+    @cython.locals(task=Task)
+    cpdef int forget(self) except -1
+
+
+cdef int forget_task(Task task) except -1
+cdef Task new_task(object loop, ReadyQueue ready, PendingTasks pending, object coro, object name, object context)
+@cython.locals(task=Task, inner=Task)
+cdef bint cancel_chain(Task task, object msg) except -1

@@ -1,0 +1,518 @@
+"""One coroutine, driven to its end.
+
+A task is queued once when it begins and once whenever what it waits for is there. Each time
+the loop resumes it for one step: the coroutine runs until it yields, returns or raises.
+
+- It yields None (``sleep(0)``): the task is queued again.
+- It yields a future: the task waits, stored in that future as itself.
+- It returns or raises: the task is done and leaves its loop's `PendingTasks`.
+
+Invariants:
+
+- A pending task is either on the ready queue, or waits in ``_fut_waiter``, or runs.
+- The loop holds every pending task by a strong reference, so that none vanishes in the
+  garbage collector before it is done.
+
+The names with an underscore are those that asyncio's own code and libraries touch. Read
+`scheduler` next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import types
+from asyncio import base_tasks, futures
+from asyncio.coroutines import iscoroutine
+from asyncio.exceptions import CancelledError, InvalidStateError
+from typing import TYPE_CHECKING, Any
+
+from quiesce.core import failures, native, running
+from quiesce.core.future import Future, outcome_error
+
+if TYPE_CHECKING:
+    from contextvars import Context
+
+    from quiesce.core.ready import ReadyQueue
+
+CoroutineType = types.CoroutineType
+CONTEXT_IS_CHECKED = sys.version_info >= (3, 15)
+task_count = 0
+
+
+class TaskWakeup:
+    """The done-callback that a task leaves with a future that is not ours."""
+
+    __slots__ = ("task",)
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    @property
+    def __self__(self) -> Task:
+        """The task, where asyncio's debugging looks for it."""
+        return self.task
+
+    @property
+    def awaiter(self) -> Task:
+        """Who waits, for the call graph."""
+        return self.task
+
+    def __call__(self, future: Any) -> None:
+        error = None
+        try:
+            future.result()
+        except BaseException as raised:  # noqa: BLE001 - thrown into the coroutine
+            error = raised
+        step_as_callback(self.task, error)
+
+
+class TaskStep:
+    """A step that is queued as a callback, because it throws or the loop is not ours."""
+
+    __slots__ = ("exception", "task")
+
+    def __init__(self, task: Task, exception: BaseException | None) -> None:
+        self.task = task
+        self.exception = exception
+
+    @property
+    def __self__(self) -> Task:
+        """The task, where asyncio's debugging looks for it."""
+        return self.task
+
+    def __call__(self) -> None:
+        step_as_callback(self.task, self.exception)
+
+
+def step_as_callback(task: Task, error: BaseException | None) -> None:
+    """Run one step from inside a callback, with the task as the current one meanwhile."""
+    loop = task.get_loop()
+    before = running.swap_current_task(loop, task)
+    try:
+        task.step(error)
+    finally:
+        running.swap_current_task(loop, before)
+
+
+class Task(Future):
+    """A coroutine that runs by itself, and the future of what it returns.
+
+    Behaves as `asyncio.Task` does, on quiesce's loops and on others, and
+    ``isinstance(task, asyncio.Task)`` holds. Not thread-safe, as with all of asyncio.
+
+    `coro` is the coroutine; it begins in the next iteration of `loop` (without it, the
+    running loop), or at once if `eager_start` and the loop runs. It runs in `context`, or
+    else in a copy of the context of this call.
+    """
+
+    def __init__(
+        self,
+        coro: Any,
+        *,
+        loop: Any = None,
+        name: object = None,
+        context: Context | None = None,
+        eager_start: bool = False,
+    ) -> None:
+        Future.__init__(self, loop=loop)
+        if self._source_traceback:
+            del self._source_traceback[len(self._source_traceback) - native.OWN_FRAMES :]
+        check_coroutine(coro)
+        check_context(context)
+        self.begin(coro, name, context)
+        if eager_start and self._loop.is_running():
+            start_eagerly(self)
+        else:
+            start_soon(self)
+
+    @property
+    def __class__(self) -> type:
+        """The type that libraries test for."""
+        return asyncio.Task if type(self) is Task else type(self)
+
+    def __repr__(self) -> str:
+        return base_tasks._task_repr(self)
+
+    def __del__(self) -> None:
+        if self._status == native.PENDING and self._log_destroy_pending:
+            failures.task_destroyed(self)
+        Future.__del__(self)
+
+    # -- what users call
+
+    @classmethod
+    def all_tasks(cls, loop: Any = None) -> set[Any]:
+        """Return the tasks of `loop` that are not done: `asyncio.all_tasks`, as once spelled.
+
+        Without `loop`, outside a running loop, the loop is the one that is set.
+        """
+        return asyncio.all_tasks(asyncio.events.get_event_loop() if loop is None else loop)
+
+    @classmethod
+    def current_task(cls, loop: Any = None) -> Any:
+        """Return the task that runs in `loop`: `asyncio.current_task`, as once spelled.
+
+        Without `loop`, outside a running loop, the loop is the one that is set.
+        """
+        return asyncio.current_task(asyncio.events.get_event_loop() if loop is None else loop)
+
+    def get_coro(self) -> Any:
+        """Return the coroutine."""
+        return self._coro
+
+    def get_context(self) -> Context:
+        """Return the context in which the coroutine runs."""
+        return self._context
+
+    def get_name(self) -> str:
+        """Return the name: the one that was given, or ``Task-`` and a number."""
+        if self._name is None:
+            self._name = f"Task-{self._number}"
+        return self._name
+
+    def set_name(self, value: object) -> None:
+        """Give the task a name; ``str(value)`` is what it will show."""
+        self._name = str(value)
+
+    def set_result(self, result: object) -> None:
+        """Refuse: the coroutine's return value is the result."""
+        raise RuntimeError("Task does not support set_result operation")
+
+    def set_exception(self, exception: object) -> None:
+        """Refuse: what the coroutine raises is the exception."""
+        raise RuntimeError("Task does not support set_exception operation")
+
+    def get_stack(self, *, limit: int | None = None) -> list[types.FrameType]:
+        """Return the coroutine's frames, the oldest first, at most `limit` of the newest.
+
+        A suspended coroutine has one; one that failed has those of its traceback.
+        """
+        return base_tasks._task_get_stack(self, limit)
+
+    def print_stack(self, *, limit: int | None = None, file: Any = None) -> None:
+        """Print what `get_stack` gives to `file`, or else to stderr."""
+        base_tasks._task_print_stack(self, limit, file)
+
+    def cancel(self, msg: object = None) -> bool:
+        """Ask the coroutine to end: throw `CancelledError` into it, where it waits.
+
+        Returns False if the task is done. The coroutine may clean up, and may refuse by
+        catching the error; `cancelling` counts the requests, and `uncancel` takes one back.
+        What the task waits for is cancelled with it.
+        """
+        return cancel_chain(self, msg)
+
+    def cancelling(self) -> int:
+        """Return how many requests to cancel are open."""
+        return self._num_cancels_requested
+
+    def uncancel(self) -> int:
+        """Take one request to cancel back, and return how many are left.
+
+        For who asked for the cancellation and has now dealt with it.
+        """
+        if self._num_cancels_requested > 0:
+            self._num_cancels_requested -= 1
+            if self._num_cancels_requested == 0:
+                self._must_cancel = False
+        return self._num_cancels_requested
+
+    @property
+    def _wakeup(self) -> TaskWakeup:
+        return TaskWakeup(self)
+
+    # -- how it works
+
+    def begin(self, coro: Any, name: object, context: Context | None) -> None:
+        """Take the coroutine, its name and its context."""
+        global task_count  # noqa: PLW0603 - the numbers count over all loops
+        self._coro = coro
+        self._context = native.copy_context() if context is None else context
+        if name is None:
+            task_count += 1
+            self._number = task_count
+        else:
+            self._name = str(name)
+        self._log_destroy_pending = True
+
+    def resume(self) -> None:
+        """Go on, now that what the task waited for is there, if it waited."""
+        if self._fut_waiter is None:
+            self.step(None)
+        else:
+            self.step(outcome_error(self._fut_waiter))
+
+    def step(self, error: BaseException | None) -> None:
+        """Run the coroutine until it yields, returns or raises; throw `error` if there is one.
+
+        Lets nothing out but `KeyboardInterrupt` and `SystemExit`, which end the loop's run.
+        """
+        if self._status != native.PENDING:
+            raise InvalidStateError(f"__step(): already done: {self!r}, {error!r}")
+        if self._must_cancel:
+            if not isinstance(error, CancelledError):
+                error = self.cancelled_error()
+            self._must_cancel = False
+        self._fut_waiter = None
+        try:
+            if error is None:
+                value = native.send_in(self._context, self._coro)
+            else:
+                value = self._context.run(self._coro.throw, error)
+        except StopIteration as stop:
+            self.came_to_return(stop.value)
+        except BaseException as raised:  # noqa: BLE001 - it is the task's outcome
+            self.came_to_raise(raised)
+        else:
+            if error is None and native.returned():
+                self.came_to_return(value)
+            else:
+                self.came_to_yield(value)
+
+    def ended(self) -> None:
+        """Leave the loop's pending tasks."""
+        if self._next is not None:
+            forget_task(self)
+
+    def came_to_return(self, value: object) -> None:
+        """Be done: the coroutine returned."""
+        self.ended()
+        if self._must_cancel:
+            # It returned without waiting once more, so the request never reached it.
+            self._must_cancel = False
+            self.mark_cancelled(self._cancel_message)
+        else:
+            self.finish(value)
+
+    def came_to_raise(self, error: BaseException) -> None:
+        """Be done: the coroutine raised."""
+        self.ended()
+        if isinstance(error, CancelledError):
+            self._cancelled_exc = error
+            self.mark_cancelled(self._cancel_message)
+            return
+        self.fail(error)
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise error
+
+    def came_to_yield(self, yielded: Any) -> None:
+        """Wait for what the coroutine yielded."""
+        if yielded is None:
+            if self._ready is not None:
+                self._ready.push(self)
+            else:
+                self.again(None)
+        elif type(yielded) is Future or type(yielded) is Task:
+            if not self.wait_for_ours(yielded):
+                self.wait_for_other(yielded)
+        else:
+            self.wait_for_other(yielded)
+
+    def wait_for_ours(self, future: Future) -> bool:
+        """Wait in one of our futures of the same loop; return False if it is not one."""
+        if not future._asyncio_future_blocking:
+            return False
+        if future._loop is not self._loop or future is self:
+            return False
+        future._asyncio_future_blocking = False
+        self._fut_waiter = future
+        future.wait_for_it(self, None)
+        if self._must_cancel and future.cancel(msg=self._cancel_message):
+            self._must_cancel = False
+        return True
+
+    def wait_for_other(self, yielded: Any) -> None:
+        """Wait in a future of any make, or throw back what is wrong with it."""
+        blocking = getattr(yielded, "_asyncio_future_blocking", None)
+        problem = wrong_to_yield(self, yielded, blocking)
+        if problem is not None:
+            self.again(RuntimeError(problem))
+            return
+        yielded._asyncio_future_blocking = False
+        yielded.add_done_callback(TaskWakeup(self), context=native.copy_context())
+        self._fut_waiter = yielded
+        if self._must_cancel and yielded.cancel(msg=self._cancel_message):
+            self._must_cancel = False
+
+    def again(self, error: BaseException | None) -> None:
+        """Queue another step as a callback."""
+        self._loop.call_soon(TaskStep(self, error), context=native.copy_context())
+
+
+def wrong_to_yield(task: Task, yielded: Any, blocking: bool | None) -> str | None:
+    """Say what is wrong with what the coroutine of `task` yielded, or None."""
+    if blocking is None:
+        if isinstance(yielded, types.GeneratorType):
+            return (
+                "yield was used instead of yield from for generator in task "
+                f"{task!r} with {yielded!r}"
+            )
+        return f"Task got bad yield: {yielded!r}"
+    if futures._get_loop(yielded) is not task.get_loop():
+        return f"Task {task!r} got Future {yielded!r} attached to a different loop"
+    if not blocking:
+        return f"yield was used instead of yield from in task {task!r} with {yielded!r}"
+    if yielded is task:
+        return f"Task cannot await on itself: {task!r}"
+    return None
+
+
+def check_coroutine(coro: Any) -> None:
+    """Refuse what is not a coroutine."""
+    if type(coro) is not CoroutineType and not iscoroutine(coro):
+        raise TypeError(f"a coroutine was expected, got {coro!r}")
+
+
+def check_context(context: Any) -> None:
+    """Refuse what is not a context, where this Python's asyncio does."""
+    if CONTEXT_IS_CHECKED and context is not None:
+        if not hasattr(context, "run"):
+            raise TypeError(
+                f"a contextvars.Context was expected, got {type(context).__name__}"
+            )
+
+
+def start_soon(task: Task) -> None:
+    """Let `task` begin in the next iteration of its loop."""
+    pending = getattr(task._loop, "pending_tasks", None)
+    if isinstance(pending, PendingTasks):
+        pending.add(task)
+    else:
+        asyncio.tasks._register_task(task)
+    task.came_to_yield(None)
+
+
+def start_eagerly(task: Task) -> None:
+    """Run the first step of `task` now, inside the task or callback that makes it."""
+    loop = task.get_loop()
+    pending = getattr(loop, "pending_tasks", None)
+    if isinstance(pending, PendingTasks):
+        pending.add(task)
+    else:
+        asyncio.tasks._register_task(task)
+    step_as_callback(task, None)
+    if task.done():
+        forget_coroutine(task)
+
+
+def forget_coroutine(task: Task) -> None:
+    """Let go the coroutine of a task that was done before anybody saw it."""
+    task._coro = None
+
+
+class PendingTasks:
+    """The tasks of one loop that are not done, in the order in which they began.
+
+    A ring of tasks through ``_next`` and ``_previous``; ``ring`` itself is no task but the
+    place where it closes. All references are strong and counted.
+    """
+
+    __slots__ = ("ring",)
+
+    def __init__(self) -> None:
+        ring = Task.__new__(Task)
+        ring._next = ring
+        ring._previous = ring
+        self.ring = ring
+
+    def __len__(self) -> int:
+        return len(self.all())
+
+    def add(self, task: Task) -> None:
+        """Hold `task` until it is done."""
+        ring = self.ring
+        last = ring._previous
+        task._previous = last
+        task._next = ring
+        last._next = task
+        ring._previous = task
+
+    def all(self) -> list[Task]:
+        """Return a new list of all of them, the oldest first."""
+        tasks = []
+        task = self.ring._next
+        while task is not self.ring:
+            tasks.append(task)
+            task = task._next
+        return tasks
+
+    def forget(self) -> None:
+        """Hold none of them any more: the loop is closed."""
+        task = self.ring._next
+        while task is not self.ring:
+            forget_task(task)
+            task = self.ring._next
+
+
+def forget_task(task: Task) -> None:
+    """Take `task` out of the ring it stands in."""
+    task._previous._next = task._next
+    task._next._previous = task._previous
+    task._next = None
+    task._previous = None
+
+
+def cancel_chain(task: Task, msg: object) -> bool:
+    """Cancel `task`, and with it what it waits for, however long that chain is.
+
+    The chain is followed in a loop, not by recursion: 30,000 tasks that await one another
+    are no more than a list.
+    """
+    task._unretrieved = False
+    if task._status != native.PENDING:
+        return False
+    while True:
+        task._num_cancels_requested += 1
+        waiter = task._fut_waiter
+        if waiter is None:
+            break
+        if type(waiter) is not Task:
+            if waiter.cancel(msg=msg):
+                return True
+            break
+        inner = waiter
+        inner._unretrieved = False
+        if inner._status != native.PENDING:
+            break
+        task = inner
+    task._must_cancel = True
+    task._cancel_message = msg
+    return True
+
+
+native.inherit_attributes(Task, Future)
+
+native.give_defaults(
+    Task,
+    {
+        "_context": None,
+        "_coro": None,
+        "_fut_waiter": None,
+        "_log_destroy_pending": False,
+        "_must_cancel": False,
+        "_name": None,
+        "_next": None,
+        "_num_cancels_requested": 0,
+        "_number": 0,
+        "_previous": None,
+    },
+)
+
+
+def new_task(
+    loop: Any,
+    ready: ReadyQueue,
+    pending: PendingTasks,
+    coro: Any,
+    name: object,
+    context: Context | None,
+) -> Task:
+    """Make a task of one of our loops without the constructor's questions."""
+    task = Task.__new__(Task)
+    task._loop = loop
+    task._ready = ready
+    task.begin(coro, name, context)
+    pending.add(task)
+    ready.push(task)
+    return task
