@@ -43,5 +43,6 @@ cdef class Future:
 
 
 cdef int allow_attributes(Future example) except -1
-cdef Future new_future(object loop, ReadyQueue ready)
-cdef object outcome_error(Future future)
+@cython.locals(future=Future)
+cpdef Future new_future(object loop, ReadyQueue ready)
+cpdef object outcome_error(Future future)

@@ -297,17 +297,16 @@ class Future:
     def schedule_callbacks(self) -> None:
         """Queue everybody who waits, in the order in which they came."""
         waiter = self._first_callback
-        if waiter is None:
-            return
-        context = self._first_context
-        more = self._more_callbacks
-        self._first_callback = None
-        self._first_context = None
-        self._more_callbacks = None
-        self.schedule(waiter, context)
-        if more is not None:
-            for waiter, context in more:
-                self.schedule(waiter, context)
+        if waiter is not None:
+            context = self._first_context
+            more = self._more_callbacks
+            self._first_callback = None
+            self._first_context = None
+            self._more_callbacks = None
+            self.schedule(waiter, context)
+            if more is not None:
+                for waiter, context in more:
+                    self.schedule(waiter, context)
 
     def schedule(self, waiter: Any, context: Context | None) -> None:
         """Queue one waiter."""

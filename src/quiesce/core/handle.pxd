@@ -15,4 +15,5 @@ cdef class Handle:
     cdef int run(self) except -1
 
 
-cdef Handle make_handle(object callback, tuple args, object loop, object context)
+@cython.locals(handle=Handle)
+cpdef Handle make_handle(object callback, tuple args, object loop, object context)

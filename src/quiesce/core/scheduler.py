@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from quiesce.core.poller import Poller
     from quiesce.core.timers import TimerHandle
 
+# Whether this runs compiled; the few places that must know ask here.
+COMPILED = bool(native.COMPILED)
+
 CoroutineType = types.CoroutineType
 current_tasks = running.current_tasks
 swap_current_task = running.swap_current_task
@@ -277,13 +280,12 @@ class Scheduler:
 
     def queue_due_timers(self) -> None:
         """Queue the timers whose time has come, in the order of their deadlines."""
-        if not self.timers.heap:
-            return
-        now = self.time() + CLOCK_RESOLUTION
-        timer = self.timers.pop_due(now)
-        while timer is not None:
-            self.ready.push(timer)
+        if self.timers.heap:
+            now = self.time() + CLOCK_RESOLUTION
             timer = self.timers.pop_due(now)
+            while timer is not None:
+                self.ready.push(timer)
+                timer = self.timers.pop_due(now)
 
     def queue_incoming(self) -> None:
         """Queue what other threads have handed over."""
@@ -355,13 +357,12 @@ class Scheduler:
 
     def clear_current(self) -> None:
         """Let no task be the current one."""
-        if self.current is None:
-            return
-        self.current = None
-        if current_tasks is not None:
-            current_tasks.pop(self, None)
-        else:
-            swap_current_task(self, None)
+        if self.current is not None:
+            self.current = None
+            if current_tasks is not None:
+                current_tasks.pop(self, None)
+            else:
+                swap_current_task(self, None)
 
     # -- callbacks
 

@@ -49,7 +49,12 @@ cdef class PendingTasks:
     cpdef int forget(self) except -1
 
 
+cdef int step_as_callback(Task task, object error) except -1
+cdef int start_soon(Task task) except -1
+cdef int start_eagerly(Task task) except -1
+cdef int forget_coroutine(Task task) except -1
 cdef int forget_task(Task task) except -1
-cdef Task new_task(object loop, ReadyQueue ready, PendingTasks pending, object coro, object name, object context)
+@cython.locals(task=Task)
+cpdef Task new_task(object loop, ReadyQueue ready, PendingTasks pending, object coro, object name, object context)
 @cython.locals(task=Task, inner=Task)
 cdef bint cancel_chain(Task task, object msg) except -1

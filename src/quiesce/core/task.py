@@ -291,10 +291,10 @@ class Task(Future):
         if isinstance(error, CancelledError):
             self._cancelled_exc = error
             self.mark_cancelled(self._cancel_message)
-            return
-        self.fail(error)
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            raise error
+        else:
+            self.fail(error)
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise error
 
     def came_to_yield(self, yielded: Any) -> None:
         """Wait for what the coroutine yielded."""
@@ -326,14 +326,14 @@ class Task(Future):
         """Wait in a future of any make, or throw back what is wrong with it."""
         blocking = getattr(yielded, "_asyncio_future_blocking", None)
         problem = wrong_to_yield(self, yielded, blocking)
-        if problem is not None:
+        if problem is None:
+            yielded._asyncio_future_blocking = False
+            yielded.add_done_callback(TaskWakeup(self), context=native.copy_context())
+            self._fut_waiter = yielded
+            if self._must_cancel and yielded.cancel(msg=self._cancel_message):
+                self._must_cancel = False
+        else:
             self.again(RuntimeError(problem))
-            return
-        yielded._asyncio_future_blocking = False
-        yielded.add_done_callback(TaskWakeup(self), context=native.copy_context())
-        self._fut_waiter = yielded
-        if self._must_cancel and yielded.cancel(msg=self._cancel_message):
-            self._must_cancel = False
 
     def again(self, error: BaseException | None) -> None:
         """Queue another step as a callback."""
@@ -411,10 +411,9 @@ class PendingTasks:
     __slots__ = ("ring",)
 
     def __init__(self) -> None:
-        ring = Task.__new__(Task)
-        ring._next = ring
-        ring._previous = ring
-        self.ring = ring
+        self.ring = Task.__new__(Task)
+        self.ring._next = self.ring
+        self.ring._previous = self.ring
 
     def __len__(self) -> int:
         return len(self.all())

@@ -28,7 +28,8 @@ cdef class TimerHeap:
     cpdef int clear(self) except -1
 
 
-cdef TimerHandle make_timer(double when, object callback, tuple args, object loop, object context)
+@cython.locals(timer=TimerHandle)
+cpdef TimerHandle make_timer(double when, object callback, tuple args, object loop, object context)
 cdef bint earlier(TimerHandle one, TimerHandle other) noexcept
 @cython.locals(parent=Py_ssize_t, above=TimerHandle)
 cdef int sift_up(list heap, Py_ssize_t place, TimerHandle timer) except -1

@@ -158,10 +158,10 @@ class TimerHeap:
         if size and self.heap[size - 1] is timer:
             self.heap.pop()
             timer._scheduled = False
-            return
-        self.cancelled += 1
-        if self.cancelled > FEW and 2 * self.cancelled > size:
-            self.rebuild()
+        else:
+            self.cancelled += 1
+            if self.cancelled > FEW and 2 * self.cancelled > size:
+                self.rebuild()
 
     def rebuild(self) -> None:
         """Drop every cancelled timer and put the others in order again."""

@@ -1,0 +1,1 @@
+"""Waiting for several things at once, for not too long, and across threads."""
