@@ -1,0 +1,185 @@
+"""An asyncio-compatible runtime that owns its whole stack and ends programs rightly.
+
+``import quiesce as asyncio`` works: every public name and submodule that asyncio has is
+an attribute here. `HOMES` says which are quiesce's own and where each lives; all others
+are the standard library's own objects. A name is looked up when it is first asked for,
+so that importing quiesce costs next to nothing.
+
+Names that asyncio does not have: `install`, `Loop`, `Terminated`, `COMPILED` and
+``__version__``.
+"""
+
+from __future__ import annotations
+
+# typing.TYPE_CHECKING, without the price of importing typing.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from asyncio import *  # noqa: F403
+    from typing import Any
+
+    from quiesce.combinators.as_completed import as_completed
+    from quiesce.combinators.ensure_future import ensure_future, isfuture
+    from quiesce.combinators.gather import gather
+    from quiesce.combinators.queues import (
+        LifoQueue,
+        PriorityQueue,
+        Queue,
+        QueueEmpty,
+        QueueFull,
+        QueueShutDown,
+    )
+    from quiesce.combinators.shield import shield
+    from quiesce.combinators.sleep import sleep
+    from quiesce.combinators.threadsafe import (
+        run_coroutine_threadsafe,
+        wrap_future,
+    )
+    from quiesce.combinators.timeouts import (
+        Timeout,
+        timeout,
+        timeout_at,
+    )
+    from quiesce.combinators.wait import wait
+    from quiesce.combinators.wait_for import wait_for
+    from quiesce.core.future import Future
+    from quiesce.core.handle import Handle
+    from quiesce.core.native import COMPILED
+    from quiesce.core.running import (
+        all_tasks,
+        current_task,
+    )
+    from quiesce.core.task import Task
+    from quiesce.core.timers import TimerHandle
+    from quiesce.errors import Terminated
+    from quiesce.loop import Loop, new_event_loop
+    from quiesce.offload.threads import to_thread
+    from quiesce.runner import (
+        Runner,
+        get_event_loop,
+        install,
+        run,
+    )
+
+    EventLoop = Loop
+    __version__: str
+    __all__ = [
+        "COMPILED",
+        "EventLoop",
+        "Future",
+        "Handle",
+        "LifoQueue",
+        "Loop",
+        "PriorityQueue",
+        "Queue",
+        "QueueEmpty",
+        "QueueFull",
+        "QueueShutDown",
+        "Runner",
+        "Task",
+        "Terminated",
+        "Timeout",
+        "TimerHandle",
+        "all_tasks",
+        "as_completed",
+        "current_task",
+        "ensure_future",
+        "gather",
+        "get_event_loop",
+        "install",
+        "isfuture",
+        "new_event_loop",
+        "run",
+        "run_coroutine_threadsafe",
+        "shield",
+        "sleep",
+        "timeout",
+        "timeout_at",
+        "to_thread",
+        "wait",
+        "wait_for",
+        "wrap_future",
+    ]
+    __all__ += asyncio.__all__
+
+HOMES = {
+    "quiesce.combinators.as_completed": ("as_completed",),
+    "quiesce.combinators.ensure_future": ("ensure_future", "isfuture"),
+    "quiesce.combinators.gather": ("gather",),
+    "quiesce.combinators.queues": (
+        "LifoQueue",
+        "PriorityQueue",
+        "Queue",
+        "QueueEmpty",
+        "QueueFull",
+        "QueueShutDown",
+    ),
+    "quiesce.combinators.shield": ("shield",),
+    "quiesce.combinators.sleep": ("sleep",),
+    "quiesce.combinators.threadsafe": ("run_coroutine_threadsafe", "wrap_future"),
+    "quiesce.combinators.timeouts": ("Timeout", "timeout", "timeout_at"),
+    "quiesce.combinators.wait": ("wait",),
+    "quiesce.combinators.wait_for": ("wait_for",),
+    "quiesce.core.future": ("Future",),
+    "quiesce.core.handle": ("Handle",),
+    "quiesce.core.native": ("COMPILED",),
+    "quiesce.core.running": ("all_tasks", "current_task"),
+    "quiesce.core.task": ("Task",),
+    "quiesce.core.timers": ("TimerHandle",),
+    "quiesce.errors": ("Terminated",),
+    "quiesce.loop": ("EventLoop", "Loop", "new_event_loop"),
+    "quiesce.offload.threads": ("to_thread",),
+    "quiesce.runner": ("Runner", "get_event_loop", "install", "run"),
+}
+OWN = {name: home for home, names in HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Find a public name of quiesce or asyncio when it is first asked for."""
+    from importlib import import_module
+
+    if name in OWN:
+        refuse_subinterpreter()
+        value = getattr(import_module(OWN[name]), name)
+    elif name == "__version__":
+        from importlib.metadata import version
+
+        value = version("quiesce")
+    elif name == "__all__":
+        value = sorted({*import_module("asyncio").__all__, *OWN})
+    else:
+        return from_asyncio(name)
+    globals()[name] = value
+    return value
+
+
+def from_asyncio(name: str) -> Any:
+    """Return what asyncio has under `name`; keep it unless asyncio would warn of it."""
+    import asyncio
+
+    if name.startswith("__") or not hasattr(asyncio, name):
+        raise AttributeError(f"module 'quiesce' has no attribute {name!r}")
+    if name in vars(asyncio):
+        globals()[name] = vars(asyncio)[name]
+    return getattr(asyncio, name)
+
+
+def __dir__() -> list[str]:
+    import asyncio
+
+    return sorted({*globals(), *dir(asyncio), *OWN, "__version__"})
+
+
+def refuse_subinterpreter() -> None:
+    """Raise `UnsupportedInterpreterError` in any interpreter but the main one."""
+    try:
+        import _interpreters as interpreters
+    except ImportError:
+        import _xxsubinterpreters as interpreters
+
+    if interpreters.get_current() != interpreters.get_main():
+        from quiesce.errors import UnsupportedInterpreterError
+
+        raise UnsupportedInterpreterError(
+            "quiesce runs in the main interpreter only, not in a subinterpreter"
+        )

@@ -1,0 +1,117 @@
+"""``quiesce run``: an unchanged program, on our loop, with our exit.
+
+What `target` found is run as ``python`` would run it: in a module ``__main__`` of its
+own, with its ``sys.argv`` and ``sys.path``, with tracebacks in which nothing of ours
+appears, and with the exit status that says why it ended.
+"""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import signal
+import sys
+from types import CodeType, ModuleType
+
+from quiesce.cli.failure import show
+from quiesce.cli.problem import Problem
+from quiesce.cli.target import Target, enter, find
+from quiesce.errors import Terminated
+from quiesce.shutdown.exit_status import die_of
+from quiesce.shutdown.triggers import HeldSignals, terminate
+
+
+def run(words: list[str]) -> int:
+    """Run the program that `words` name, with the rest of them as its arguments.
+
+    Returns 0 if it ran to its end and 1 after an exception, whose traceback was shown.
+    By SystemExit and by a signal the process ends as it would have under ``python``.
+    """
+    target, arguments = find(words)
+    enter(target.folder, target.name)
+    sys.argv[1:] = arguments
+    # Order matters: exit functions are called last registered first, and this one is to
+    # come after those of the program and of everything it imports.
+    atexit.register(last_act := LastAct())
+    HeldSignals({signal.SIGTERM: terminate}).hold()
+    try:
+        run_to_the_end(target)
+    except Terminated as end:
+        last_act.die_of(end.signum)
+        raise
+    except (SystemExit, Problem):
+        raise
+    except KeyboardInterrupt as error:
+        show(error)
+        # Python itself ends the process by SIGINT then; the traceback has been shown.
+        sys.excepthook = lambda *_: None
+        raise
+    except BaseException as error:  # noqa: BLE001 - shown as Python shows it
+        show(error)
+        return 1
+    return 0
+
+
+class LastAct:
+    """What the process does last: die of the signal that asked it to end."""
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+
+    def die_of(self, signum: int) -> None:
+        """Choose the signal; from now on its repetition changes nothing."""
+        self.signum = signum
+        signal.signal(signum, lambda *_: None)
+
+    def __call__(self) -> None:
+        """End by the signal, if there was one."""
+        if self.signum is not None:
+            die_of(self.signum)
+
+
+def run_to_the_end(target: Target) -> None:
+    """Run the program, and then what it left on loops that it drove itself."""
+    from quiesce import runner
+
+    runner.install()
+    try:
+        body = target.load()
+        if isinstance(body, CodeType):
+            exec(body, vars(fresh_main(target)))  # noqa: S102 - this is the command
+        else:
+            runner.run(body())
+    finally:
+        end_open_loops()
+
+
+def fresh_main(target: Target) -> ModuleType:
+    """Make the module ``__main__`` as ``python`` of this version makes it."""
+    module = ModuleType("__main__")
+    names = vars(module)
+    names["__builtins__"] = builtins
+    if sys.version_info < (3, 14):
+        names["__annotations__"] = {}
+    names.update(target.attributes)
+    sys.modules["__main__"] = module
+    return module
+
+
+def end_open_loops() -> None:
+    """Unwind the tasks that the program left on a loop it has not closed.
+
+    A program that calls ``loop.run_forever()`` itself and is interrupted there leaves
+    its tasks pending. A loop that still runs belongs to another thread.
+    """
+    from quiesce.core.running import all_tasks, loops
+    from quiesce.shutdown.sequence import end_loop
+    from quiesce.shutdown.triggers import Triggers
+
+    for loop in list(loops):
+        if loop.is_closed() or loop.is_running() or not all_tasks(loop):
+            continue
+        triggers = Triggers(ask=lambda: None)
+        with triggers:
+            # The program ends already, for a reason that stays the same.
+            triggers.answered = True
+            end_loop(loop)
+            loop.close()

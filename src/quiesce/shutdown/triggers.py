@@ -1,0 +1,152 @@
+"""What asks a program to stop: SIGINT and SIGTERM.
+
+A signal that the program handles itself, or that was ignored when the program was
+started (``nohup``), is left alone. Read `sequence` next: what happens once one was
+heard.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from quiesce.errors import Terminated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    Handler = Callable[[int, FrameType | None], Any]
+
+# A terminal and the tools between it and the program each pass on the same Ctrl-C.
+SAME_CTRL_C = 0.5
+
+HELD: list[HeldSignals] = []
+
+
+def terminate(signum: int, _frame: FrameType | None) -> NoReturn:
+    """Raise `Terminated` where the program happens to be, as Ctrl-C does."""
+    raise Terminated(signum)
+
+
+def is_default(signum: int, handler: Any) -> bool:
+    """Tell whether nobody but Python and quiesce has said what `signum` shall do."""
+    if signum == signal.SIGINT:
+        return handler is signal.default_int_handler
+    return handler is signal.SIG_DFL or handler is terminate
+
+
+class HeldSignals:
+    """Some signals' handlers, held as long as the default ones would be in place.
+
+    Outside the main thread, where Python installs no handlers, it holds none.
+    """
+
+    def __init__(self, handlers: dict[int, Handler]) -> None:
+        self.handlers = handlers
+        self.replaced: dict[int, Any] = {}
+
+    def hold(self) -> None:
+        """Install the handlers of those signals that have their default one."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for signum, handler in self.handlers.items():
+            former = signal.getsignal(signum)
+            if not is_default(signum, former):
+                continue
+            try:
+                signal.signal(signum, handler)
+            except ValueError:
+                # An embedded interpreter may have a main thread without signals.
+                continue
+            self.replaced[signum] = former
+        HELD.append(self)
+
+    def release(self) -> None:
+        """Put the former handlers back, except where the program installed another."""
+        for signum, former in self.replaced.items():
+            if signal.getsignal(signum) is self.handlers[signum]:
+                signal.signal(signum, former)
+        self.replaced.clear()
+        if self in HELD:
+            HELD.remove(self)
+
+
+def release_in_child() -> None:
+    """Let a forked child die of a signal as if its parent had held none."""
+    for held in HELD.copy():
+        for signum in held.replaced:
+            held.replaced[signum] = (
+                signal.default_int_handler
+                if signum == signal.SIGINT
+                else signal.SIG_DFL
+            )
+        held.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=release_in_child)
+
+
+class Triggers:
+    """The requests to stop that arrive during one run.
+
+    A context manager that may be entered again while it is entered; the signals are
+    held from the first entry to the last exit. `ask` is called, in the main thread
+    between any two instructions, at the first request. A Ctrl-C after that raises
+    KeyboardInterrupt at once; a repeated SIGTERM changes nothing.
+
+    Invariant: a request is answered once, with an exception or by the program itself,
+    which `answered` notes; the last exit answers one that is still open.
+    """
+
+    def __init__(self, ask: Callable[[], None]) -> None:
+        self.ask = ask
+        self.signals = HeldSignals(
+            {signal.SIGINT: self.heard, signal.SIGTERM: self.heard}
+        )
+        self.entries = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, with no request."""
+        self.signum: int | None = None
+        self.heard_at = 0.0
+        self.hurried = False
+        self.answered = False
+
+    def __enter__(self) -> Self:
+        if self.entries == 0:
+            self.forget()
+            self.signals.hold()
+        self.entries += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.entries -= 1
+        if self.entries == 0:
+            self.signals.release()
+            if self.signum is not None and not self.answered:
+                raise self.answer()
+
+    def heard(self, signum: int, _frame: FrameType | None) -> None:
+        """Note the first signal and ask for the end; a later Ctrl-C means at once."""
+        now = time.monotonic()
+        if self.signum is None:
+            self.signum = signum
+            self.heard_at = now
+            self.ask()
+        elif signum == signal.SIGINT and now - self.heard_at >= SAME_CTRL_C:
+            self.hurried = self.answered = True
+            raise KeyboardInterrupt
+
+    def answer(self) -> BaseException:
+        """Return the exception that tells the caller why the run ended."""
+        assert self.signum is not None
+        self.answered = True
+        if self.signum == signal.SIGINT:
+            return KeyboardInterrupt()
+        return Terminated(self.signum)
