@@ -62,14 +62,14 @@ def rounded(count: int, multiple: int) -> int:
 
 
 def answer(measured: Measured, request: dict[str, Any]) -> dict[str, Any]:
-    """Do what one request asks and return what it found."""
-    if "memory" in request:
-        per_task = memory.per_pending_task(measured.loop, measured.asyncio, **request)
-        return {"bytes": per_task}
-    operation = BY_KEY[request["operation"]]
+    """Do what one request asks and return what it found, or how it failed."""
     try:
+        if "memory" in request:
+            loop, program = measured.loop, measured.asyncio
+            return {"bytes": memory.per_pending_task(loop, program, **request)}
+        operation = BY_KEY[request["operation"]]
         cost = measured.slice(operation, request["seconds"], request["clock"])
-    except Exception as error:  # noqa: BLE001  a peer's failure is a result
+    except Exception as error:  # noqa: BLE001  a failure is a result
         return {"failed": f"{type(error).__name__}: {error}"}
     return {"nanoseconds": cost}
 

@@ -40,8 +40,12 @@ def cpu_model() -> str:
 
 
 def command() -> str:
-    """Return the command that repeats this run, without this machine's paths."""
-    return shlex.join(["python", "benchmarks/tasks.py", *sys.argv[1:]])
+    """Return the command that repeats this run, wherever its results go."""
+    options = list(sys.argv[1:])
+    if "--out" in options:
+        where = options.index("--out")
+        del options[where : where + 2]
+    return shlex.join(["python", "benchmarks/tasks.py", *options])
 
 
 def pin() -> int | None:

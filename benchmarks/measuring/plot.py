@@ -23,6 +23,9 @@ STYLES = {
 }
 """Shapes differ as well as colours, for whoever cannot tell the colours apart."""
 
+OURS = ("quiesce", "quiesce (own)")
+"""Drawn above the others where dots meet."""
+
 
 def draw(
     results: Results,
@@ -49,7 +52,8 @@ def draw(
     for name, (marker, colour) in STYLES.items():
         places, heights = points(results, rows, name, base)
         if places:
-            axes.plot(places, heights, marker, color=colour, label=name, markersize=8)
+            dots = axes.plot(places, heights, marker, color=colour, label=name)
+            plt.setp(dots, markersize=8, zorder=4 if name in OURS else 3)
     finish(axes, rows, base, subtitle)
     figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
     plt.close(figure)

@@ -39,6 +39,7 @@ class Child:
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # the answer says how it failed
             text=True,
         )
         self.greeting = self._read()
