@@ -1,0 +1,117 @@
+"""``python -m tests.conformance``: run CPython's tests of asyncio on quiesce.
+
+Exit status: 0 if nothing fails that stock asyncio passes here, 1 if something does, 2 for a
+wrong command line, 3 if this Python has no ``test.test_asyncio``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import launching, loading, results
+from .loading import NAMINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .launching import FileRun
+
+NO_SUITE = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says and return the exit status."""
+    options = parse(arguments)
+    if not loading.has_suite():
+        print(f"skipped: {sys.executable} has no {loading.PACKAGE}")
+        return NO_SUITE
+    runs: list[FileRun] = []
+    baselines: dict[str, FileRun] = {}
+    for run in run_all(options):
+        runs.append(run)
+        if run.naming == "baseline":
+            baselines[run.file] = run
+        tell(run, baselines, len(runs) == 1)
+    return conclude(runs, baselines, options)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.conformance",
+        description="CPython's tests of asyncio, on quiesce's loop, Future and Task.",
+    )
+    add = parser.add_argument
+    add("--files", nargs="+", default=[], metavar="FILE", help="such as test_tasks")
+    add("--naming", nargs="+", choices=NAMINGS, default=list(NAMINGS))
+    add("-k", dest="pattern", default="", help="only tests whose id contains this")
+    add("--jobs", type=int, default=os.cpu_count() or 1, help="children at a time")
+    add("--require", choices=("compiled", "interpreted"), help="fail in another mode")
+    add("--json", type=Path, metavar="FILE", help="write every outcome there")
+    add("--list", action="store_true", help="name the tests and run none")
+    add("--short", action="store_true", help="no tracebacks")
+    return parser.parse_args(arguments)
+
+
+def run_all(options: argparse.Namespace) -> Iterator[FileRun]:
+    """Run each file under each naming; yield in order, the baseline of a file first."""
+    wanted = [name if name.startswith("test_") else f"test_{name}" for name in options.files]
+    files = [name for name in loading.files_here() if name in wanted or not wanted]
+    work = [(file, naming) for file in files for naming in NAMINGS]
+    work = [(file, naming) for file, naming in work if naming in options.naming]
+    work += [(loading.EVIDENCE, n) for n in options.naming if n != "baseline"]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        yield from pool.map(
+            lambda job: launching.run_file(
+                *job, pattern=options.pattern, listing=options.list
+            ),
+            work,
+        )
+
+
+def tell(run: FileRun, baselines: dict[str, FileRun], first: bool) -> None:
+    """Print one line for one file."""
+    if first:
+        print(results.HEAD)
+    print(results.row(run, baselines.get(run.file)), flush=True)
+
+
+def conclude(
+    runs: list[FileRun], baselines: dict[str, FileRun], options: argparse.Namespace
+) -> int:
+    """Print sums and failures, write the JSON, and return the exit status."""
+    print(*results.totals(runs, baselines), sep="\n")
+    print(results.title(runs))
+    if options.list:
+        print(*(f"{run.naming} {test}" for run in runs for test in run.tests), sep="\n")
+    for run in runs:
+        for test in run.tests.values() if run.naming == "baseline" else ():
+            if test.outcome in results.BAD:
+                print(f"stock asyncio: {test.outcome} {test.id}")
+    failures = list(results.against_us(runs, baselines))
+    for run, test in failures:
+        print(f"\n{test.outcome} under {run.naming}: {test.id}")
+        if not options.short:
+            print(test.detail)
+    if options.json:
+        options.json.write_text(json.dumps(results.as_data(runs, baselines), indent=1))
+    wrong_mode = mode_differs(runs, options.require)
+    if wrong_mode:
+        print(f"not {options.require}, as was required")
+    return 1 if failures or wrong_mode else 0
+
+
+def mode_differs(runs: list[FileRun], required: str | None) -> bool:
+    """Tell whether quiesce ran in another mode than the one required."""
+    modes = {run.here["compiled"] for run in runs if "compiled" in run.here}
+    return required is not None and modes != {required == "compiled"}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

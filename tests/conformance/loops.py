@@ -1,0 +1,164 @@
+"""Loops for CPython's tests: ours, with made-up time where a test asks for that.
+
+CPython's ``TestLoop`` never sleeps. A test gives it a generator that is told, after each
+iteration, the deadline of every timer set in it, and answers by how much time moves on.
+`VirtualLoop` keeps that protocol on our loop by replacing its clock and its poller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import unittest
+from typing import TYPE_CHECKING, Any
+
+from test.test_asyncio import utils
+
+import quiesce
+from quiesce.core.poller import Poller
+from quiesce.loop import Loop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+
+class Time:
+    """A clock that stands still until the test's generator moves it."""
+
+    def __init__(self, generator: Callable[[], Generator[float, float]] | None) -> None:
+        self.seconds = 0.0
+        self.deadlines: list[float] = []
+        self.must_finish = generator is not None
+        self.generator = (generator or self.unmoved)()
+        next(self.generator)
+
+    @staticmethod
+    def unmoved() -> Generator[float | None, float]:
+        """Take no deadline at all: a test without a generator sets no timers."""
+        yield
+
+    def now(self) -> float:
+        """Return the made-up time, which begins at 0."""
+        return self.seconds
+
+    def pass_on(self) -> None:
+        """Tell the generator of each deadline set since, and move on as it answers."""
+        deadlines, self.deadlines = self.deadlines, []
+        for deadline in deadlines:
+            self.seconds += self.generator.send(deadline) or 0
+
+    def finish(self) -> None:
+        """Check that the generator expects no further timer."""
+        if not self.must_finish:
+            return
+        try:
+            self.generator.send(0)
+        except StopIteration:
+            return
+        raise AssertionError("Time generator is not finished")
+
+
+class Stillness(Poller):
+    """A poller of nothing: between two iterations, time moves on."""
+
+    def __init__(self, time: Time) -> None:
+        self.time = time
+        self.first_of_run = True
+
+    def poll(self, timeout: float) -> int:
+        """Return at once; no file is ever ready."""
+        if not self.first_of_run:
+            self.time.pass_on()
+        self.first_of_run = False
+        return 0
+
+    def wake(self) -> None:
+        """Do nothing: nobody sleeps."""
+
+    def watch(self, *_: object) -> None:
+        """Refuse: these loops do no I/O."""
+        raise NotImplementedError
+
+    def unwatch(self, fd: int) -> None:
+        """Forget nothing."""
+
+    def watcher_of(self, fd: int) -> None:
+        """Return nobody."""
+
+    def close(self) -> None:
+        """Let go of nothing."""
+
+
+class VirtualLoop(Loop):
+    """Our loop in the place of CPython's ``TestLoop``."""
+
+    def __init__(
+        self, generator: Callable[[], Generator[float, float]] | None = None
+    ) -> None:
+        self._virtual = Time(generator)
+        self._stillness = Stillness(self._virtual)
+        super().__init__(clock=self._virtual, poller=self._stillness)
+
+    def run_forever(self) -> None:
+        """Run, and let time pass after the last iteration as after every other."""
+        self._stillness.first_of_run = True
+        super().run_forever()
+        self._virtual.pass_on()
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
+        """Set a timer and remember to tell the generator."""
+        self._virtual.deadlines.append(when)
+        return super().call_at(when, callback, *args, context=context)
+
+    def call_later(
+        self, delay: float, callback: Any, *args: Any, context: Any = None
+    ) -> Any:
+        """Set a timer and remember to tell the generator."""
+        self._virtual.deadlines.append(self.time() + delay)
+        return super().call_later(delay, callback, *args, context=context)
+
+    def advance_time(self, seconds: float) -> None:
+        """Move on at once."""
+        self._virtual.seconds += seconds
+
+    def close(self) -> None:
+        """Close, and check that the test's generator is at its end."""
+        if not self.is_closed():
+            super().close()
+            self._virtual.finish()
+
+    @property
+    def _ready(self) -> Any:
+        """What is ready: tests look whether there is anything."""
+        return self.ready
+
+    def _run_once(self) -> None:
+        """Run one iteration."""
+        self.call_soon(self.stop)
+        self.run_forever()
+
+
+class TestCase(utils.TestCase):
+    """CPython's test case for loops, making ours."""
+
+    # Its name is CPython's; pytest is not to collect it.
+    __test__ = False
+
+    def new_test_loop(
+        self, gen: Callable[[], Generator[float, float]] | None = None
+    ) -> VirtualLoop:
+        """Return a loop with made-up time, closed at the test's end."""
+        loop = VirtualLoop(gen)
+        self.set_event_loop(loop)
+        return loop
+
+
+def isolated_test_case(naming: str) -> type[unittest.IsolatedAsyncioTestCase]:
+    """Return `unittest.IsolatedAsyncioTestCase` on our loop, with the naming's Runner."""
+    runner = quiesce.Runner if naming == "ours" else asyncio.Runner
+
+    class IsolatedAsyncioTestCase(unittest.IsolatedAsyncioTestCase):
+        def _setupAsyncioRunner(self) -> None:  # noqa: N802 - unittest's name
+            factory = getattr(self, "loop_factory", None) or quiesce.new_event_loop
+            self._asyncioRunner = runner(debug=True, loop_factory=factory)
+
+    return IsolatedAsyncioTestCase

@@ -1,0 +1,31 @@
+"""CPython's tests of asyncio pass on quiesce, in the running Python and mode."""
+
+from __future__ import annotations
+
+import pytest
+
+from . import launching, loading, results
+
+pytestmark = pytest.mark.skipif(
+    not loading.has_suite(), reason=f"this Python has no {loading.PACKAGE}"
+)
+FILES = [*(loading.files_here() if loading.has_suite() else ()), loading.EVIDENCE]
+
+
+@pytest.mark.parametrize("naming", ["stock", "ours"])
+@pytest.mark.parametrize("file", FILES)
+def test_nothing_fails_that_stock_asyncio_passes(file, naming):
+    run = launching.run_file(file, naming)
+    assert run.ids("passed"), f"nothing ran: {run}"
+    bad = run.ids(*results.BAD)
+    baseline = launching.run_file(file, "baseline") if bad else None
+    excused = results.stock_failures(baseline)
+    failures = [run.tests[test_id] for test_id in bad if test_id not in excused]
+    assert not failures, "\n".join(f"{test.id}\n{test.detail}" for test in failures)
+
+
+@pytest.mark.parametrize("naming", ["stock", "ours"])
+def test_no_loop_of_asyncios_own_is_made(naming):
+    run = launching.run_file("test_locks", naming)
+    assert sum(test.loops for test in run.tests.values()) > 0
+    assert [test.id for test in run.tests.values() if test.foreign_loops] == []
