@@ -4,6 +4,11 @@ from quiesce.core.handle cimport Handle, make_handle
 from quiesce.core.ready cimport ReadyQueue
 
 
+cdef object CancelledError
+cdef object InvalidStateError
+cdef object STATE_NAMES
+
+
 @cython.final
 @cython.freelist(128)
 cdef class FutureIterator:
@@ -45,4 +50,6 @@ cdef class Future:
 cdef int allow_attributes(Future example) except -1
 @cython.locals(future=Future)
 cpdef Future new_future(object loop, ReadyQueue ready)
+@cython.locals(iterator=FutureIterator)
+cdef FutureIterator iterate(Future future)
 cpdef object outcome_error(Future future)

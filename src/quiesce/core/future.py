@@ -42,9 +42,6 @@ class FutureIterator:
 
     __slots__ = ("future",)
 
-    def __init__(self, future: Future) -> None:
-        self.future = future
-
     def __iter__(self) -> FutureIterator:
         return self
 
@@ -141,10 +138,10 @@ class Future:
             failures.exception_never_retrieved(self)
 
     def __await__(self) -> FutureIterator:
-        return FutureIterator(self)
+        return iterate(self)
 
     def __iter__(self) -> FutureIterator:
-        return FutureIterator(self)
+        return iterate(self)
 
     # -- what users call
 
@@ -431,6 +428,13 @@ def new_future(loop: Any, ready: ReadyQueue | None) -> Future:
     future._loop = loop
     future._ready = ready
     return future
+
+
+def iterate(future: Future) -> FutureIterator:
+    """Return a new iterator over `future`."""
+    iterator = FutureIterator.__new__(FutureIterator)
+    iterator.future = future
+    return iterator
 
 
 def outcome_error(future: Future) -> BaseException | None:

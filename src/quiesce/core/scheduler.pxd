@@ -45,7 +45,7 @@ cdef class Scheduler:
     cdef public bint interrupted
     cdef object __weakref__
 
-    cpdef run_once(self)
+    cdef int run_once(self) except -1
     cdef bint poll_is_due(self)
     cdef int look_outside(self) except -1
     @cython.locals(first=TimerHandle)

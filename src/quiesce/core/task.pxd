@@ -4,6 +4,12 @@ from quiesce.core.future cimport Future, outcome_error
 from quiesce.core.ready cimport ReadyQueue
 
 
+cdef unsigned long long task_count
+cdef object CoroutineType
+cdef object CancelledError
+cdef object InvalidStateError
+
+
 @cython.final
 cdef class TaskWakeup:
     cdef readonly Task task

@@ -137,7 +137,9 @@ class Task(Future):
     def __del__(self) -> None:
         if self._status == native.PENDING and self._log_destroy_pending:
             failures.task_destroyed(self)
-        Future.__del__(self)
+        if self._unretrieved:
+            self._unretrieved = False
+            failures.exception_never_retrieved(self)
 
     # -- what users call
 
