@@ -1,0 +1,59 @@
+cimport cython
+from quiesce.core cimport native
+from quiesce.core.future cimport Future, new_future
+from quiesce.core.ready cimport ReadyQueue
+
+cdef object QueueShutDown, QueueEmpty, QueueFull, running_loop
+
+
+cdef class Exchange:
+    cdef public object _getters
+    cdef public object _putters
+    cdef public object _loop
+    cdef public Py_ssize_t _unfinished_tasks
+    cdef public bint _is_shutdown
+    cdef object bound
+    cdef object items
+    cdef object store
+    cdef object take
+    cdef object joined
+    cdef ReadyQueue ready
+    cdef double limit
+    cdef bint direct
+
+    cdef bint has_room(self) except -1
+    cdef bint has_items(self) except -1
+    cdef int put_now(self, object item) except -1
+    cdef object get_now(self)
+    cdef Future new_waiter(self)
+
+
+@cython.locals(future=Future, woken=bint)
+cdef int wake_next(object waiters) except -1
+
+
+@cython.freelist(64)
+@cython.no_gc_clear
+cdef class Move:
+    cdef Exchange exchange
+    cdef object item
+    cdef Future waiter
+
+    @cython.locals(exchange=Exchange, waiter=Future)
+    cpdef object close(self)
+    @cython.locals(exchange=Exchange, waiter=Future)
+    cdef Exchange begin_step(self)
+    @cython.locals(waiter=Future)
+    cdef Future wait(self, Exchange exchange)
+    cdef object line(self, Exchange exchange)
+    cdef bint can_move(self, Exchange exchange) except -1
+
+
+@cython.final
+cdef class Put(Move):
+    pass
+
+
+@cython.final
+cdef class Get(Move):
+    pass
