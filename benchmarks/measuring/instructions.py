@@ -55,7 +55,7 @@ def profile(candidate: Candidate, key: str, count: int, file: Path) -> dict[str,
     command += [candidate.name, key, str(count)]
     with plain_source() as plain:
         run(command, environment(candidate, plain))
-    annotated = run(["callgrind_annotate", "--threshold=100", str(file)])
+    annotated = run(["callgrind_annotate", "--auto=no", "--threshold=100", str(file)])
     functions: dict[str, int] = {}
     for line in annotated.splitlines():
         if found := FUNCTION.match(line):

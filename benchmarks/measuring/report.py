@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FIRST_COLUMN = 21
 COST_COLUMN = 9
-PEER_COLUMN = 15
+PEER_COLUMN = 17
 
 
 @dataclass(frozen=True)
