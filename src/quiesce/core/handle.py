@@ -74,8 +74,8 @@ class Handle:
         """
         if not self._cancelled:
             self._cancelled = True
-            if self._loop.get_debug():
-                # The callback is dropped, so a debugger could not name it later.
+            if self._source_traceback is not None:
+                # Debug mode wants to name the callback, which is let go now.
                 self._repr = repr(self)
             self._callback = None
             self._args = None

@@ -91,6 +91,12 @@ static inline int quiesce_stop_with(PyObject *value) {
     return 0;
 }
 
+/* What object.__hash__ gives. */
+static inline Py_hash_t quiesce_identity_hash(PyObject *thing) {
+    size_t address = (size_t)thing;
+    return (Py_hash_t)((address >> 4) | (address << (8 * sizeof(void *) - 4)));
+}
+
 /* Empty a list whose items are all None, and keep its memory for the next use. */
 static int quiesce_truncate(PyObject *items) {
     Py_ssize_t count = PyList_GET_SIZE(items);

@@ -18,6 +18,7 @@ cdef extern from "native.h":
     int call_one_in "quiesce_call_one_in"(object context, object callback, object argument) except -1
     int stop_with "quiesce_stop_with"(object value) noexcept
     int truncate "quiesce_truncate"(list items) except -1
+    Py_hash_t identity_hash "quiesce_identity_hash"(object thing) noexcept
     int check_signals "PyErr_CheckSignals"() except -1
     int lazy_attributes "QUIESCE_LAZY_ATTRIBUTES"(object type, object owner, PyObject *field) except -1
     int give_defaults "quiesce_give_defaults"(object type, dict defaults) noexcept

@@ -26,6 +26,7 @@ __all__ = [
     "check_signals",
     "copy_context",
     "give_defaults",
+    "identity_hash",
     "inherit_attributes",
     "lazy_attributes",
     "now",
@@ -77,6 +78,11 @@ def stop_with(value: Any) -> None:
 def truncate(items: list[Any]) -> None:
     """Empty a list whose items are all None."""
     items.clear()
+
+
+def identity_hash(thing: object) -> int:
+    """Return what objects without a hash of their own have."""
+    return object.__hash__(thing)
 
 
 def check_signals() -> None:

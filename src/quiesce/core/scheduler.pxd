@@ -10,6 +10,7 @@ from quiesce.core.timers cimport TimerHandle, TimerHeap, make_timer
 cdef dict current_tasks
 cdef object swap_current_task
 cdef object CoroutineType
+cdef bint PUBLISHES_EAGERLY
 cdef int BATCH_LIMIT
 cdef double LONGEST_SLEEP
 cdef double CLOCK_RESOLUTION
@@ -31,6 +32,7 @@ cdef class Scheduler:
     cdef object task_factory
     cdef object unfinished
     cdef Task current
+    cdef Task published
     cdef readonly object _thread_id
     cdef object origins
     cdef Py_ssize_t unpolled
@@ -59,9 +61,11 @@ cdef class Scheduler:
     cdef int run_task(self, Task task) except -1
     cdef int run_handle(self, Handle handle) except -1
     cdef int run_observed(self, object item) except -1
-    cdef int set_current(self, Task task) except -1
+    cdef int publish(self) except -1
+    cdef double now(self) except? -2
     cdef int clear_current(self) except -1
-    cdef TimerHandle add_timer(self, double when, double now, object callback, tuple args, object context)
+    cdef TimerHandle timer_after(self, double delay, object callback, tuple args, object context)
+    cdef TimerHandle timer_at(self, double when, double now, object callback, tuple args, object context)
     cdef int begin_run(self) except -1
     cdef int end_run(self) except -1
     cdef int check_closed(self) except -1

@@ -23,6 +23,7 @@ import inspect
 import sys
 import threading
 import types
+import weakref
 from asyncio import base_events, coroutines, events
 from asyncio.format_helpers import extract_stack
 from collections import deque
@@ -56,6 +57,7 @@ COMPILED = bool(native.COMPILED)
 CoroutineType = types.CoroutineType
 current_tasks = running.current_tasks
 swap_current_task = running.swap_current_task
+PUBLISHES_EAGERLY = current_tasks is None
 
 BATCH_LIMIT = 64
 # Seconds; epoll(7) cannot wait much longer in one call.
@@ -93,6 +95,7 @@ class Scheduler:
         "plain_tasks",
         "polled_at",
         "poller",
+        "published",
         "polls_always",
         "ready",
         "slow_callback_duration",
@@ -117,6 +120,7 @@ class Scheduler:
         self.has_incoming = False
         self.interrupted = False
         self.current = None
+        self.published = None
         self.observer = None
         self.slow_callback_duration = 0.1
         self.exception_handler = None
@@ -129,6 +133,10 @@ class Scheduler:
         self.stopping = False
         self.closed = False
         self.debug = False
+        if type(self).time is not Scheduler.time:
+            # A subclass says what time it is.
+            self.clock = TimeMethod(self)
+            self.polls_always = True
         # Futures may go round `call_soon` only where nobody has put something in its way.
         plain = type(self).call_soon is Scheduler.call_soon
         self.direct_ready = self.ready if plain else None
@@ -276,12 +284,12 @@ class Scheduler:
         first = self.timers.first()
         if first is None:
             return -1.0
-        return min(max(0.0, first._when - self.time()), LONGEST_SLEEP)
+        return min(max(0.0, first._when - self.now()), LONGEST_SLEEP)
 
     def queue_due_timers(self) -> None:
         """Queue the timers whose time has come, in the order of their deadlines."""
         if self.timers.heap:
-            now = self.time() + CLOCK_RESOLUTION
+            now = self.now() + CLOCK_RESOLUTION
             timer = self.timers.pop_due(now)
             while timer is not None:
                 self.ready.push(timer)
@@ -320,14 +328,16 @@ class Scheduler:
 
     def run_task(self, task: Task) -> None:
         """Resume `task` as the current one."""
-        if self.current is not task:
-            self.set_current(task)
+        self.current = task
+        if PUBLISHES_EAGERLY:
+            self.publish()
         task.resume()
 
     def run_handle(self, handle: Handle) -> None:
         """Run a callback, outside any task."""
-        if self.current is not None:
-            self.clear_current()
+        self.current = None
+        if PUBLISHES_EAGERLY:
+            self.publish()
         if not handle._cancelled:
             handle.run()
 
@@ -343,26 +353,29 @@ class Scheduler:
         finally:
             observer.ended(item)
 
-    def set_current(self, task: Task) -> None:
-        """Make `task` the one that `asyncio.current_task` gives.
-
-        Tasks that run one after the other swap places; the place is cleared only for what
-        runs outside of tasks.
-        """
-        if current_tasks is not None:
-            current_tasks[self] = task
-        else:
-            swap_current_task(self, task)
-        self.current = task
-
     def clear_current(self) -> None:
         """Let no task be the current one."""
-        if self.current is not None:
-            self.current = None
-            if current_tasks is not None:
+        self.current = None
+        self.publish()
+
+    def publish(self) -> None:
+        """Put the current task where `asyncio.current_task` looks for it."""
+        if self.published is not self.current:
+            self.published = self.current
+            if current_tasks is None:
+                swap_current_task(self, self.current)
+            elif self.current is None:
                 current_tasks.pop(self, None)
             else:
-                swap_current_task(self, None)
+                current_tasks[self] = self.current
+
+    def __hash__(self) -> int:
+        # Up to 3.13 asyncio looks its current task up in a dictionary under the loop, and
+        # cannot do so without asking for this hash. Storing each task there as it is resumed
+        # was a quarter of the cost of a step; now it is stored when somebody asks.
+        if not PUBLISHES_EAGERLY:
+            self.publish()
+        return native.identity_hash(self)
 
     # -- callbacks
 
@@ -428,10 +441,8 @@ class Scheduler:
         """
         if delay is None:
             raise TypeError("delay must not be None")
-        now = self.time()
-        timer = self.add_timer(
-            now + delay,
-            now,
+        timer = self.timer_after(
+            delay,
             callback,
             args,
             native.copy_context() if context is None else context,
@@ -451,9 +462,9 @@ class Scheduler:
         """Run ``callback(*args)`` when `time` reaches `when`, in seconds; see `call_later`."""
         if when is None:
             raise TypeError("when cannot be None")
-        timer = self.add_timer(
+        timer = self.timer_at(
             when,
-            self.time(),
+            self.now(),
             callback,
             args,
             native.copy_context() if context is None else context,
@@ -463,7 +474,18 @@ class Scheduler:
             timer._source_traceback = caller_stack()
         return timer
 
-    def add_timer(
+    def timer_after(
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: Context,
+    ) -> TimerHandle:
+        """Put a timer on the heap that is due in `delay` seconds."""
+        now = self.now()
+        return self.timer_at(now + delay, now, callback, args, context)
+
+    def timer_at(
         self,
         when: float,
         now: float,
@@ -471,7 +493,7 @@ class Scheduler:
         args: tuple[Any, ...],
         context: Context,
     ) -> TimerHandle:
-        """Put a timer on the heap."""
+        """Put a timer on the heap that is due at `when`."""
         if self.closed:
             self.check_closed()
         if self.debug:
@@ -485,6 +507,10 @@ class Scheduler:
 
     def time(self) -> float:
         """Return the seconds of the loop's clock, by default the monotonic one."""
+        return self.now()
+
+    def now(self) -> float:
+        """Read the clock."""
         return native.now() if self.clock is None else self.clock.now()
 
     # -- futures and tasks
@@ -651,6 +677,17 @@ class Scheduler:
             raise RuntimeError("This event loop is already running")
         if events._get_running_loop() is not None:
             raise RuntimeError("Cannot run the event loop while another loop is running")
+
+
+class TimeMethod:
+    """The clock of a loop whose class overrides ``time``."""
+
+    def __init__(self, loop: Any) -> None:
+        self.loop = weakref.proxy(loop)
+
+    def now(self) -> float:
+        """Ask the loop."""
+        return self.loop.time()
 
 
 def caller_stack() -> Any:

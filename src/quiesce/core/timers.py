@@ -64,7 +64,11 @@ class TimerHandle(Handle):
         The callback and its arguments are let go at once. Not thread-safe.
         """
         if not self._cancelled:
-            Handle.cancel(self)
+            self._cancelled = True
+            if self._source_traceback is not None:
+                self._repr = repr(self)
+            self._callback = None
+            self._args = None
             if self._scheduled:
                 self._heap.note_cancelled(self)
 
