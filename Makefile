@@ -1,0 +1,92 @@
+# The chores of quiesce.  Each needs only Python 3.11 or newer, pip and make, and sets
+# up the rest in virtual environments here.  `make PYTHON=... test` takes another Python,
+# `make ARGS="-k timers" test-interpreted` hands arguments to the tests.
+
+PYTHON ?= python3
+DEMO := .venv
+INTERPRETED := .venv-interpreted
+COMPILED := .venv-compiled
+
+SOURCES := $(shell find src -name '*.py' -o -name '*.pyi' -o -name '*.pxd' -o -name '*.h')
+BUILD := pyproject.toml setup.py
+
+help:
+	@echo 'make demo         crawl a web site on loopback with a few hundred tasks'
+	@echo 'make test         lint, types, interpreted tests, compiled tests'
+	@echo 'make lint types test-interpreted test-compiled     its four parts'
+	@echo 'make conformance  the tests of asyncio itself, on each Python found'
+	@echo 'make bench        tasks beside asyncio, uvloop and others'
+	@echo 'make stress       minutes of signals and threads at the worst moments'
+	@echo 'make clean        remove what the others made'
+
+demo: $(DEMO)/.ready
+	@$(DEMO)/bin/python -c 'import quiesce; print("quiesce runs", ("interpreted" \
+	    + "; no compiled modules could be built here", "compiled")[quiesce.COMPILED])'
+	$(DEMO)/bin/python examples/crawl.py $(ARGS)
+
+test: lint types test-interpreted test-compiled
+
+lint: $(INTERPRETED)/.ready
+	$(INTERPRETED)/bin/ruff check .
+	$(INTERPRETED)/bin/ruff format --check .
+	$(INTERPRETED)/bin/lint-imports
+
+types: $(INTERPRETED)/.ready
+	$(INTERPRETED)/bin/pyright
+	$(INTERPRETED)/bin/mypy
+	$(INTERPRETED)/bin/stubtest quiesce.core.future quiesce.core.task
+
+test-interpreted: $(INTERPRETED)/.ready
+	QUIESCE_EXPECT=interpreted $(INTERPRETED)/bin/python -m pytest $(ARGS)
+
+# The tests of an installed wheel: what users get, and no edit can hide behind it.
+test-compiled:
+	@if lacking=$$($(PYTHON) tests/build/compiler.py); then \
+	    $(MAKE) --no-print-directory compiled-lane; \
+	else echo "compiled tests SKIPPED: $$lacking"; fi
+
+compiled-lane: $(COMPILED)/.ready
+	QUIESCE_EXPECT=compiled $(COMPILED)/bin/python -m pytest -m 'not build' $(ARGS)
+
+conformance:
+	.ci/conformance $(ARGS)
+
+stress: $(INTERPRETED)/.ready $(COMPILED)/.ready
+	QUIESCE_EXPECT=interpreted $(INTERPRETED)/bin/python -m pytest -m stress $(ARGS)
+	QUIESCE_EXPECT=compiled $(COMPILED)/bin/python -m pytest -m stress $(ARGS)
+
+# A peer without a wheel for this Python is left out; the benchmark says so.
+bench: $(COMPILED)/.ready
+	grep -v '^#' benchmarks/requirements.txt | while read -r peer; do \
+	    $(COMPILED)/bin/python -m pip install --quiet --only-binary :all: "$$peer"; done
+	$(COMPILED)/bin/python benchmarks/tasks.py $(ARGS)
+
+clean:
+	rm -rf $(DEMO) $(INTERPRETED) $(COMPILED) .venv-[0-9]* build dist src/*.egg-info
+
+# ------------------------------------------------------------------ virtual environments
+
+# Debian's Python may lack ensurepip; then the pip outside fills the environment.
+.venv%/bin/python .venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	    "quiesce needs Python 3.11 or newer; try: make PYTHON=python3.13 ...")'
+	@$(PYTHON) -m venv $(@D)/.. >/dev/null 2>&1 \
+	  || { $(PYTHON) -m venv --clear --without-pip $(@D)/.. \
+	       && $(PYTHON) -m pip --python $@ install --quiet pip; }
+
+$(DEMO)/.ready: $(DEMO)/bin/python $(BUILD) $(SOURCES)
+	$(DEMO)/bin/python -m pip install --quiet '.[examples]'
+	@touch $@
+
+# Editable, so that an edit needs no new install.
+$(INTERPRETED)/.ready: $(INTERPRETED)/bin/python $(BUILD)
+	QUIESCE_COMPILE=never $(INTERPRETED)/bin/python -m pip install --quiet -e '.[test,lint]'
+	@touch $@
+
+$(COMPILED)/.ready: $(COMPILED)/bin/python $(BUILD) $(SOURCES)
+	QUIESCE_COMPILE=require $(COMPILED)/bin/python -m pip install --quiet '.[test]'
+	@touch $@
+
+.PHONY: help demo test lint types test-interpreted test-compiled compiled-lane \
+        conformance stress bench clean
+.NOTPARALLEL:
