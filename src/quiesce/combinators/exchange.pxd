@@ -3,8 +3,12 @@ from quiesce.core cimport native
 from quiesce.core.future cimport Future, new_future
 from quiesce.core.ready cimport ReadyQueue
 
-cdef object QueueShutDown, QueueEmpty, QueueFull, running_loop
+cdef object running_loop
 
+cdef class Exchange
+cdef class Move
+cdef class Put(Move)
+cdef class Get(Move)
 
 cdef class Exchange:
     cdef public object _getters
@@ -21,6 +25,10 @@ cdef class Exchange:
     cdef double limit
     cdef bint direct
 
+    @cython.locals(put=Put)
+    cpdef Put put(self, object item)
+    @cython.locals(get=Get)
+    cpdef Get get(self)
     cdef bint has_room(self) except -1
     cdef bint has_items(self) except -1
     cdef int put_now(self, object item) except -1
