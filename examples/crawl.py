@@ -1,9 +1,9 @@
 """Crawl a directory tree over HTTP, with a few hundred connections at once.
 
-The tree (by default the sources of Python's own library) is served by a small HTTP server
-on the loopback interface, and crawled from its root by following the links of the
-directory listings. Server and crawler share one loop. Ctrl-C ends it at any time, and it
-says what it had done.
+The tree (by default the sources of Python's own library) is served by a small HTTP
+server on the loopback interface, and crawled from its root by following the links of
+the directory listings. Server and crawler share one loop. Ctrl-C ends it at any time,
+and it says what it had done.
 
     quiesce run examples/crawl.py
     python examples/crawl.py --root ~/src --concurrency 50 --limit 1000 --plain
@@ -23,6 +23,12 @@ import urllib.parse
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+
+try:
+    from rich import progress  # noqa: TID251 - quiesce does not need it, this does
+    from rich.console import Console  # noqa: TID251
+except ImportError:
+    progress = None
 
 HOST = "127.0.0.1"
 LINK = re.compile(rb'<a href="([^"]+)">')
@@ -227,31 +233,26 @@ class Crawler:
 
 async def show_progress(report: Report) -> None:
     """Draw a bar on stderr until cancelled."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
     columns = (
-        TextColumn("crawling"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[megabytes]:.1f} MB"),
+        progress.TextColumn("crawling"),
+        progress.BarColumn(bar_width=None),
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("{task.fields[megabytes]:.1f} MB"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task("crawl", megabytes=0.0)
+    with progress.Progress(*columns, console=Console(stderr=True)) as display:
+        bar = display.add_task("crawl", megabytes=0.0)
         try:
             while True:
-                update(progress, bar, report)
+                update(display, bar, report)
                 await asyncio.sleep(0.1)
         finally:
-            update(progress, bar, report)
+            update(display, bar, report)
 
 
-def update(progress: object, bar: object, report: Report) -> None:
+def update(display: progress.Progress, bar: progress.TaskID, report: Report) -> None:
     """Bring the bar up to date."""
     done = report.folders + report.files + len(report.errors)
-    progress.update(  # type: ignore[attr-defined]
-        bar, completed=done, total=report.found, megabytes=report.size / 1e6
-    )
+    display.update(bar, completed=done, total=report.found, megabytes=report.size / 1e6)
 
 
 async def main(options: argparse.Namespace) -> None:
@@ -261,7 +262,8 @@ async def main(options: argparse.Namespace) -> None:
     server = await asyncio.start_server(site.serve, HOST, 0, backlog=1024)
     port = server.sockets[0].getsockname()[1]
     print(f"crawling {options.root} at http://{HOST}:{port}/", flush=True)
-    bar = None if options.plain else asyncio.create_task(show_progress(report))
+    shows = not options.plain and progress is not None
+    bar = asyncio.create_task(show_progress(report)) if shows else None
     ending = "stopped early"
     try:
         async with server:
