@@ -3,12 +3,14 @@
 # `make ARGS="-k timers" test-interpreted` hands arguments to the tests.
 
 PYTHON ?= python3
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 DEMO := .venv
-INTERPRETED := .venv-interpreted
-COMPILED := .venv-compiled
+INTERPRETED := .venv-interpreted-$(VERSION)
+COMPILED := .venv-compiled-$(VERSION)
 
 SOURCES := $(shell find src -name '*.py' -o -name '*.pyi' -o -name '*.pxd' -o -name '*.h')
 BUILD := pyproject.toml setup.py
+QUICK := not stress
 
 help:
 	@echo 'make demo         crawl a web site on loopback with a few hundred tasks'
@@ -37,19 +39,25 @@ types: $(INTERPRETED)/.ready
 	$(INTERPRETED)/bin/stubtest quiesce.core.future quiesce.core.task
 
 test-interpreted: $(INTERPRETED)/.ready
-	QUIESCE_EXPECT=interpreted $(INTERPRETED)/bin/python -m pytest $(ARGS)
+	QUIESCE_EXPECT=interpreted $(INTERPRETED)/bin/python -m pytest -m '$(QUICK)' $(ARGS)
 
-# The tests of an installed wheel: what users get, and no edit can hide behind it.
-test-compiled:
+# The installed wheel: what users get, and no edit can hide behind it.
+test-compiled conformance-compiled:
 	@if lacking=$$($(PYTHON) tests/build/compiler.py); then \
-	    $(MAKE) --no-print-directory compiled-lane; \
-	else echo "compiled tests SKIPPED: $$lacking"; fi
+	    $(MAKE) --no-print-directory run-$@; \
+	else echo "$@ SKIPPED: $$lacking"; fi
 
-compiled-lane: $(COMPILED)/.ready
-	QUIESCE_EXPECT=compiled $(COMPILED)/bin/python -m pytest -m 'not build' $(ARGS)
+run-test-compiled: $(COMPILED)/.ready
+	QUIESCE_EXPECT=compiled $(COMPILED)/bin/python -m pytest -m '$(QUICK) and not build' $(ARGS)
+
+run-conformance-compiled: $(COMPILED)/.ready
+	$(COMPILED)/bin/python -m tests.conformance --require compiled --short
+
+conformance-interpreted:
+	PYTHONPATH=src $(PYTHON) -m tests.conformance --require interpreted --short
 
 conformance:
-	.ci/conformance $(ARGS)
+	.ci/each-python conformance-compiled conformance-interpreted
 
 stress: $(INTERPRETED)/.ready $(COMPILED)/.ready
 	QUIESCE_EXPECT=interpreted $(INTERPRETED)/bin/python -m pytest -m stress $(ARGS)
@@ -62,12 +70,12 @@ bench: $(COMPILED)/.ready
 	$(COMPILED)/bin/python benchmarks/tasks.py $(ARGS)
 
 clean:
-	rm -rf $(DEMO) $(INTERPRETED) $(COMPILED) .venv-[0-9]* build dist src/*.egg-info
+	rm -rf .venv .venv-* build dist src/*.egg-info
 
 # ------------------------------------------------------------------ virtual environments
 
 # Debian's Python may lack ensurepip; then the pip outside fills the environment.
-.venv%/bin/python .venv/bin/python:
+%/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 	    "quiesce needs Python 3.11 or newer; try: make PYTHON=python3.13 ...")'
 	@$(PYTHON) -m venv $(@D)/.. >/dev/null 2>&1 \
@@ -87,6 +95,7 @@ $(COMPILED)/.ready: $(COMPILED)/bin/python $(BUILD) $(SOURCES)
 	QUIESCE_COMPILE=require $(COMPILED)/bin/python -m pip install --quiet '.[test]'
 	@touch $@
 
-.PHONY: help demo test lint types test-interpreted test-compiled compiled-lane \
-        conformance stress bench clean
+.PHONY: help demo test lint types test-interpreted test-compiled run-test-compiled \
+        conformance conformance-compiled run-conformance-compiled \
+        conformance-interpreted stress bench clean
 .NOTPARALLEL:
