@@ -7,13 +7,30 @@ asyncio's users reach everything else; each calls the module that does it.
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core.scheduler import Scheduler
+from quiesce.net import (
+    connect,
+    datagram,
+    listen,
+    resolve,
+    sock_calls,
+    unix_socket,
+)
+from quiesce.net import pipe as pipes
 from quiesce.system import new_poller
+from quiesce.system.signals import SignalHandlers
+from quiesce.tls import openers, start_tls
 
 if TYPE_CHECKING:
+    import ssl as tls
+    from collections.abc import Callable
+
     from quiesce.core.clock import Clock
     from quiesce.core.poller import Poller
 
@@ -27,12 +44,303 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
 
     def __init__(self, *, clock: Clock | None = None, poller: Poller | None = None) -> None:
         super().__init__(new_poller() if poller is None else poller, clock)
+        self.signal_handlers = SignalHandlers(self)
 
     def __del__(self) -> None:
         if not self.is_closed():
             warnings.warn(f"unclosed event loop {self!r}", ResourceWarning, source=self, stacklevel=1)
             if not self.is_running():
                 self.close()
+
+    def close(self) -> None:
+        """Forget all callbacks, give signals their usual effect, free all resources.
+
+        Raises `RuntimeError` while the loop runs; harmless if repeated.
+        """
+        if not self.is_running():
+            self.signal_handlers.close()
+        super().close()
+
+    # -- signals
+
+    def add_signal_handler(
+        self, sig: int, callback: Callable[..., object], *args: Any
+    ) -> None:
+        """Call ``callback(*args)`` in the loop when `sig` arrives; see `SignalHandlers`."""
+        self.check_closed()
+        self.signal_handlers.add(sig, callback, *args)
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        """Give `sig` its usual effect again; return False if it had no callback."""
+        return self.signal_handlers.remove(sig)
+
+    # -- net
+
+    async def getaddrinfo(
+        self,
+        host: Any,
+        port: Any,
+        *,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[Any]:
+        """Return what `socket.getaddrinfo` gives, asked in a thread."""
+        return await resolve.getaddrinfo(
+            partial(self.run_in_executor, None),
+            host,
+            port,
+            family=family,
+            type=type,
+            proto=proto,
+            flags=flags,
+        )
+
+    async def getnameinfo(
+        self, sockaddr: tuple[Any, ...], flags: int = 0
+    ) -> tuple[str, str]:
+        """Return what `socket.getnameinfo` gives, asked in a thread."""
+        return await resolve.getnameinfo(
+            partial(self.run_in_executor, None), sockaddr, flags
+        )
+
+    async def create_connection(
+        self,
+        protocol_factory: Callable[[], Any],
+        host: str | None = None,
+        port: Any = None,
+        *,
+        ssl: tls.SSLContext | bool | None = None,
+        family: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+        sock: socket.socket | None = None,
+        local_addr: tuple[str, int] | None = None,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+        happy_eyeballs_delay: float | None = None,
+        interleave: int | None = None,
+        all_errors: bool = False,
+    ) -> tuple[Any, Any]:
+        """Return a transport to a TCP server and its protocol; see `net.connect`."""
+        opener = openers.client_opener(
+            ssl, host, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout
+        )
+        return await connect.create_connection(
+            self,
+            protocol_factory,
+            host,
+            port,
+            opener=opener,
+            family=family,
+            proto=proto,
+            flags=flags,
+            sock=sock,
+            local_addr=local_addr,
+            happy_eyeballs_delay=happy_eyeballs_delay,
+            interleave=interleave,
+            all_errors=all_errors,
+        )
+
+    async def create_server(
+        self,
+        protocol_factory: Callable[[], Any],
+        host: Any = None,
+        port: Any = None,
+        *,
+        family: int = socket.AF_UNSPEC,
+        flags: int = socket.AI_PASSIVE,
+        sock: socket.socket | None = None,
+        backlog: int = 100,
+        ssl: tls.SSLContext | None = None,
+        reuse_address: bool | None = None,
+        reuse_port: bool | None = None,
+        keep_alive: bool | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+        start_serving: bool = True,
+    ) -> listen.Server:
+        """Return a TCP server; see `net.listen`."""
+        return await listen.create_server(
+            self,
+            protocol_factory,
+            host,
+            port,
+            opener=openers.server_opener(
+                ssl, ssl_handshake_timeout, ssl_shutdown_timeout
+            ),
+            family=family,
+            flags=flags,
+            sock=sock,
+            backlog=backlog,
+            reuse_address=reuse_address,
+            reuse_port=reuse_port,
+            keep_alive=keep_alive,
+            start_serving=start_serving,
+        )
+
+    async def connect_accepted_socket(
+        self,
+        protocol_factory: Callable[[], Any],
+        sock: socket.socket,
+        *,
+        ssl: tls.SSLContext | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> tuple[Any, Any]:
+        """Return a transport over a connection that was accepted elsewhere."""
+        sock_calls.refuse_tls_socket(sock)
+        opener = openers.accepted_opener(
+            ssl, ssl_handshake_timeout, ssl_shutdown_timeout
+        )
+        sock = connect.stream_socket(sock)
+        return await connect.adopt(self, protocol_factory, sock, opener)
+
+    async def create_unix_connection(
+        self,
+        protocol_factory: Callable[[], Any],
+        path: Any = None,
+        *,
+        ssl: tls.SSLContext | bool | None = None,
+        sock: socket.socket | None = None,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> tuple[Any, Any]:
+        """Return a transport to a server at `path`; see `net.unix_socket`."""
+        opener = openers.unix_client_opener(
+            ssl, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout
+        )
+        return await unix_socket.create_unix_connection(
+            self, protocol_factory, path, opener=opener, sock=sock
+        )
+
+    async def create_unix_server(
+        self,
+        protocol_factory: Callable[[], Any],
+        path: Any = None,
+        *,
+        sock: socket.socket | None = None,
+        backlog: int = 100,
+        ssl: tls.SSLContext | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+        start_serving: bool = True,
+        cleanup_socket: bool = sys.version_info >= (3, 13),
+    ) -> listen.Server:
+        """Return a server at `path`; see `net.unix_socket`."""
+        return await unix_socket.create_unix_server(
+            self,
+            protocol_factory,
+            path,
+            opener=openers.server_opener(
+                ssl, ssl_handshake_timeout, ssl_shutdown_timeout
+            ),
+            sock=sock,
+            backlog=backlog,
+            start_serving=start_serving,
+            cleanup_socket=cleanup_socket,
+        )
+
+    async def create_datagram_endpoint(
+        self,
+        protocol_factory: Callable[[], Any],
+        local_addr: Any = None,
+        remote_addr: Any = None,
+        *,
+        family: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+        reuse_port: bool | None = None,
+        allow_broadcast: bool | None = None,
+        sock: socket.socket | None = None,
+    ) -> tuple[Any, Any]:
+        """Return a transport for datagrams and its protocol; see `net.datagram`."""
+        return await datagram.create_datagram_endpoint(
+            self,
+            protocol_factory,
+            local_addr,
+            remote_addr,
+            family=family,
+            proto=proto,
+            flags=flags,
+            reuse_port=reuse_port,
+            allow_broadcast=allow_broadcast,
+            sock=sock,
+        )
+
+    async def start_tls(
+        self,
+        transport: Any,
+        protocol: Any,
+        sslcontext: tls.SSLContext,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> Any:
+        """Return the TLS transport that takes the place of `transport`."""
+        return await start_tls.start_tls(
+            self,
+            transport,
+            protocol,
+            sslcontext,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
+
+    async def connect_read_pipe(
+        self, protocol_factory: Callable[[], Any], pipe: Any
+    ) -> tuple[Any, Any]:
+        """Return a transport that reads the open file `pipe`, and its protocol."""
+        return await pipes.connect_read_pipe(self, protocol_factory, pipe)
+
+    async def connect_write_pipe(
+        self, protocol_factory: Callable[[], Any], pipe: Any
+    ) -> tuple[Any, Any]:
+        """Return a transport that writes to the open file `pipe`, and its protocol."""
+        return await pipes.connect_write_pipe(self, protocol_factory, pipe)
+
+    async def sock_recv(self, sock: socket.socket, n: int) -> bytes:
+        """Return up to `n` bytes, b"" at the end of the stream."""
+        return await sock_calls.sock_recv(self, sock, n)
+
+    async def sock_recv_into(self, sock: socket.socket, buf: Any) -> int:
+        """Receive into `buf`; return how many bytes."""
+        return await sock_calls.sock_recv_into(self, sock, buf)
+
+    async def sock_recvfrom(
+        self, sock: socket.socket, bufsize: int
+    ) -> tuple[bytes, Any]:
+        """Return one datagram of up to `bufsize` bytes, and where it came from."""
+        return await sock_calls.sock_recvfrom(self, sock, bufsize)
+
+    async def sock_recvfrom_into(
+        self, sock: socket.socket, buf: Any, nbytes: int = 0
+    ) -> tuple[int, Any]:
+        """Receive one datagram into `buf`; return its size, and where it came from."""
+        return await sock_calls.sock_recvfrom_into(self, sock, buf, nbytes)
+
+    async def sock_sendall(self, sock: socket.socket, data: Any) -> None:
+        """Send all of `data`."""
+        await sock_calls.sock_sendall(self, sock, data)
+
+    async def sock_sendto(self, sock: socket.socket, data: Any, address: Any) -> int:
+        """Send one datagram to `address`; return how many bytes."""
+        return await sock_calls.sock_sendto(self, sock, data, address)
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        """Connect to `address`."""
+        await sock_calls.sock_connect(self, sock, address)
+
+    async def sock_accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
+        """Return a new connection, non-blocking, and the address of its other end."""
+        return await sock_calls.sock_accept(self, sock)
 
 
 def new_event_loop() -> Loop:

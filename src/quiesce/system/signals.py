@@ -156,7 +156,8 @@ def release(fd: int) -> None:
         signal.set_wakeup_fd(heir)
     except (ValueError, OSError):
         # Whoever had it before has closed it without a word.
-        claims.remove(heir)
+        if heir in claims:
+            claims.remove(heir)
 
 
 def check_signal(sig: int) -> None:

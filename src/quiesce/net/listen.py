@@ -1,0 +1,422 @@
+"""Waiting for connections: what `loop.create_server` does.
+
+A `Server` is what users hold; it has one `Listener` for each socket, which accepts. As in
+`connect`, an `Opener` decides what a connection's transport is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import socket
+import sys
+import weakref
+from asyncio import constants, trsock
+from asyncio.log import logger
+from collections.abc import Iterable
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from quiesce.core.poller import READABLE, Watcher
+from quiesce.net.resolve import ensure_resolved
+from quiesce.net.sock_calls import refuse_tls_socket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from quiesce.net.connect import Opener, ProtocolFactory
+    from quiesce.net.resolve import AddressInfo
+
+# Errors that say: no more connections now, but perhaps when others have ended.
+OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+# Until 3.11 a server that is closed has nothing more to wait for.
+WAITS_FOR_CLIENTS = sys.version_info >= (3, 12)
+
+
+class Listener(Watcher):
+    """One listening socket, accepting for a `Server` until it is closed."""
+
+    def __init__(self, server: Server, sock: socket.socket) -> None:
+        self.server = server
+        self.sock = sock
+        self.loop = server.get_loop()
+        self._fd = sock.fileno()
+        self._context = copy_context()
+        self._retry: Any = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.server!r}>"
+
+    def start(self) -> None:
+        """Accept from now on."""
+        self._retry = None
+        self.loop.poller.watch(self._fd, READABLE, self)
+
+    def close(self) -> None:
+        """Accept no more, and close the socket."""
+        if self._retry is not None:
+            self._retry.cancel()
+        self.loop.poller.unwatch(self._fd)
+        self.sock.close()
+
+    def on_ready(self, events: int) -> None:  # noqa: ARG002 - it can only be readable
+        """Accept what has arrived, up to a backlog's worth."""
+        for _ in range(self.server.backlog):
+            try:
+                connection, address = self.sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._accept_failed(error)
+                return
+            self._context.copy().run(self._open, connection, address)
+
+    def _open(self, connection: socket.socket, address: Any) -> None:
+        """Make protocol and transport of one connection."""
+        try:
+            connection.setblocking(False)
+            self.server.open_transport(connection, address)
+        except (SystemExit, KeyboardInterrupt):
+            connection.close()
+            raise
+        except BaseException as error:  # noqa: BLE001 - the others are to be served
+            connection.close()
+            self.loop.call_exception_handler(
+                {
+                    "message": "Error on transport creation for incoming connection",
+                    "exception": error,
+                }
+            )
+
+    def _accept_failed(self, error: OSError) -> None:
+        """Report why nothing can be accepted; go on, later if resources are short."""
+        report = {
+            "message": "socket.accept() failed",
+            "exception": error,
+            "socket": trsock.TransportSocket(self.sock),
+        }
+        if error.errno in OUT_OF_RESOURCES:
+            # The socket stays ready, so that to go on now would be to spin.
+            report["message"] = "socket.accept() out of system resource"
+            self.loop.poller.unwatch(self._fd)
+            self._retry = self.loop.call_later(constants.ACCEPT_RETRY_DELAY, self.start)
+        self.loop.call_exception_handler(report)
+
+
+class Server(asyncio.AbstractServer):
+    """Listening sockets and the connections they have accepted.
+
+    Made by `create_server`; closed by `close`, or by the end of an ``async with`` block.
+    Connections live on until they end or are ended by `close_clients`.
+    """
+
+    def __init__(
+        self,
+        loop: Any,
+        sockets: list[socket.socket],
+        protocol_factory: ProtocolFactory,
+        opener: Opener,
+        backlog: int,
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        self._loop = loop
+        self._sockets: list[socket.socket] | None = sockets
+        self._protocol_factory = protocol_factory
+        self._opener = opener
+        self.backlog = backlog
+        self._on_close = on_close
+        self._listeners: list[Listener] = []
+        # Weak, so that transports nobody holds can still be noticed.
+        self._clients: weakref.WeakSet[Any] = weakref.WeakSet()
+        # None once the server is closed and its last connection lost.
+        self._waiters: list[Any] | None = []
+        self._forever: Any = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} sockets={self.sockets!r}>"
+
+    @property
+    def sockets(self) -> tuple[trsock.TransportSocket, ...]:
+        """The listening sockets; none once closed."""
+        return tuple(map(trsock.TransportSocket, self._sockets or ()))
+
+    def get_loop(self) -> Any:
+        """Return the loop."""
+        return self._loop
+
+    def is_serving(self) -> bool:
+        """Tell whether connections are accepted."""
+        return bool(self._listeners)
+
+    def begin_serving(self) -> None:
+        """Accept connections from now on; harmless if repeated."""
+        if self._sockets is None:
+            raise RuntimeError(f"server {self!r} is closed")
+        if self._listeners:
+            return
+        for sock in self._sockets:
+            sock.listen(self.backlog)
+            listener = Listener(self, sock)
+            listener.start()
+            self._listeners.append(listener)
+
+    async def start_serving(self) -> None:
+        """Accept connections from now on; harmless if repeated."""
+        self.begin_serving()
+        # What was ready before this call has its turn, as asyncio promises.
+        await asyncio.sleep(0)
+
+    async def serve_forever(self) -> None:
+        """Accept connections until cancelled, which closes the server.
+
+        Raises RuntimeError if the server is closed, or if this was called already.
+        """
+        if self._forever is not None:
+            raise RuntimeError(
+                f"server {self!r} is already being awaited on serve_forever()"
+            )
+        self.begin_serving()
+        self._forever = self._loop.create_future()
+        try:
+            await self._forever
+        except asyncio.CancelledError:
+            try:
+                self.close()
+                await self.wait_closed()
+            finally:
+                raise
+        finally:
+            self._forever = None
+
+    def close(self) -> None:
+        """Accept no more; existing connections go on. Harmless if repeated."""
+        if self._sockets is None:
+            return
+        sockets, self._sockets = self._sockets, None
+        listeners, self._listeners = self._listeners, []
+        if self._on_close is not None:
+            self._on_close()
+        for each in listeners or sockets:
+            each.close()
+        if self._forever is not None and not self._forever.done():
+            self._forever.cancel()
+            self._forever = None
+        self._wake_if_over()
+
+    def close_clients(self) -> None:
+        """Close all connections, once what they have written is sent."""
+        for transport in self._clients.copy():
+            transport.close()
+
+    def abort_clients(self) -> None:
+        """Close all connections at once."""
+        for transport in self._clients.copy():
+            transport.abort()
+
+    async def wait_closed(self) -> None:
+        """Return once the server is closed and its last connection is lost.
+
+        With Python 3.11 it does not wait where the server is closed already, nor ever for
+        connections: that is what programs of its time were written for.
+        """
+        if self._waiters is None or not (WAITS_FOR_CLIENTS or self._sockets):
+            return
+        waiter = self._loop.create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    def _wake_if_over(self) -> None:
+        if self._sockets is None and self._waiters is not None and not self._clients:
+            waiters, self._waiters = self._waiters, None
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    # -- what transports and listeners call
+
+    def open_transport(self, connection: socket.socket, address: Any) -> None:
+        """Make protocol and transport of one connection."""
+        protocol = self._protocol_factory()
+        waiter = None
+        if getattr(self._opener, "needs_handshake", False):
+            waiter = self._loop.create_future()
+        transport = self._opener(
+            self._loop, connection, protocol, waiter, {"peername": address}, self
+        )
+        if waiter is not None:
+            waiter.add_done_callback(partial(self._opened, transport, protocol))
+
+    def _opened(self, transport: Any, protocol: Any, waiter: Any) -> None:
+        """Close a transport that could not be opened after all."""
+        if waiter.cancelled() or waiter.exception() is None:
+            return
+        transport.close()
+        if self._loop.get_debug():
+            self._loop.call_exception_handler(
+                {
+                    "message": "Error on transport creation for incoming connection",
+                    "exception": waiter.exception(),
+                    "protocol": protocol,
+                    "transport": transport,
+                }
+            )
+
+    def _attach(self, transport: Any) -> None:
+        """Count a connection of this server."""
+        self._clients.add(transport)
+
+    def _detach(self, transport: Any) -> None:
+        """Forget a connection that is over."""
+        self._clients.discard(transport)
+        self._wake_if_over()
+
+
+async def create_server(
+    loop: Any,
+    protocol_factory: ProtocolFactory,
+    host: str | Sequence[str] | None,
+    port: Any,
+    *,
+    opener: Opener,
+    family: int = socket.AF_UNSPEC,
+    flags: int = socket.AI_PASSIVE,
+    sock: socket.socket | None = None,
+    backlog: int = 100,
+    reuse_address: bool | None = None,
+    reuse_port: bool | None = None,
+    keep_alive: bool | None = None,
+    start_serving: bool = True,
+) -> Server:
+    """Return a server at `host` and `port`, on every address these stand for, or on `sock`.
+
+    No host means all interfaces. Raises OSError if an address is taken.
+    """
+    if sock is not None:
+        refuse_tls_socket(sock)
+    if host is None and port is None:
+        sockets = [listening_socket(sock)]
+    elif sock is not None:
+        raise ValueError("host/port and sock can not be specified at the same time")
+    else:
+        options = []
+        if reuse_address or (reuse_address is None and sys.platform != "cygwin"):
+            options.append(socket.SO_REUSEADDR)
+        if keep_alive:
+            options.append(socket.SO_KEEPALIVE)
+        addresses = await addresses_of(loop, host, port, family, flags)
+        sockets = bind_all(loop, addresses, options, bool(reuse_port))
+    return await serve(
+        Server(loop, sockets, protocol_factory, opener, backlog), start_serving
+    )
+
+
+async def serve(server: Server, start_serving: bool) -> Server:
+    """Start `server`, if that is wanted, and return it."""
+    for sock in server._sockets or ():
+        sock.setblocking(False)
+    if start_serving:
+        await server.start_serving()
+    if server.get_loop().get_debug():
+        logger.info("%r is serving", server)
+    return server
+
+
+def listening_socket(sock: socket.socket | None) -> socket.socket:
+    """Refuse what is no stream socket."""
+    if sock is None:
+        raise ValueError("Neither host/port nor sock were specified")
+    if sock.type != socket.SOCK_STREAM:
+        raise ValueError(f"A Stream Socket was expected, got {sock!r}")
+    return sock
+
+
+async def addresses_of(
+    loop: Any, host: str | Sequence[str] | None, port: Any, family: int, flags: int
+) -> list[AddressInfo]:
+    """Return the addresses of one or several hosts, each once."""
+    if host == "":
+        hosts = [None]
+    elif isinstance(host, str) or not isinstance(host, Iterable):
+        hosts = [host]
+    else:
+        hosts = list(host)
+    found = await asyncio.gather(
+        *(ensure_resolved(loop, (each, port), family=family, flags=flags) for each in hosts)
+    )
+    return list(dict.fromkeys(itertools.chain.from_iterable(found)))
+
+
+def bind_all(
+    loop: Any, addresses: list[AddressInfo], options: list[int], reuse_port: bool
+) -> list[socket.socket]:
+    """Return a socket bound to each of `addresses` that this machine has."""
+    sockets: list[socket.socket] = []
+    try:
+        for address in addresses:
+            sock = bind(loop, address, options, reuse_port)
+            if sock is not None:
+                sockets.append(sock)
+        if not sockets:
+            places = [address[4] for address in addresses]
+            raise OSError(f"could not bind on any address out of {places!r}")
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
+
+
+def bind(
+    loop: Any, address: AddressInfo, options: list[int], reuse_port: bool
+) -> socket.socket | None:
+    """Return a socket bound to `address`; None where its family is not in use here."""
+    family, type_, proto, _, place = address
+    try:
+        sock = socket.socket(family, type_, proto)
+    except OSError:
+        if loop.get_debug():
+            logger.warning(
+                "create_server() failed to create socket.socket(%r, %r, %r)",
+                family,
+                type_,
+                proto,
+                exc_info=True,
+            )
+        return None
+    try:
+        for option in options:
+            sock.setsockopt(socket.SOL_SOCKET, option, True)
+        if reuse_port:
+            set_reuse_port(sock)
+        if family == socket.AF_INET6 and hasattr(socket, "IPPROTO_IPV6"):
+            # The IPv4 address has a socket of its own.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, True)
+        sock.bind(place)
+    except OSError as error:
+        sock.close()
+        reason = str(error).lower()
+        message = f"error while attempting to bind on address {place!r}: {reason}"
+        if error.errno != errno.EADDRNOTAVAIL:
+            raise OSError(error.errno, message) from None
+        if loop.get_debug():
+            logger.warning(message)
+        return None
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def set_reuse_port(sock: socket.socket) -> None:
+    """Let several sockets share one port; raises ValueError where that cannot be had."""
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise ValueError("reuse_port not supported by socket module")
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    except OSError:
+        raise ValueError(
+            "reuse_port not supported by socket module, "
+            "SO_REUSEPORT defined but not implemented."
+        ) from None

@@ -1,0 +1,69 @@
+"""Plain-Python stand-ins for the socket calls that transports need in C.
+
+Compiled modules cimport these names from ``native.pxd`` (bodies: ``native_socket.h``), so
+this file runs only where nothing is compiled. Both sides take the socket object and its
+descriptor; the C side uses the descriptor, this one the object. The socket must be
+non-blocking.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from contextvars import Context
+
+# Bytes asked for in one receive.
+RECEIVE_SIZE = 256 * 1024
+# Chunks handed over in one send.
+SEND_CHUNKS = 128
+# What a call returns that would have to wait.
+WOULD_BLOCK = -1
+
+
+def receive(sock: socket.socket, fd: int, expects_much: bool) -> bytes | None:
+    """Return what has arrived, b"" at the end of the stream, None for nothing yet.
+
+    `expects_much` chooses, in C, between a buffer that is copied from and one that is cut.
+    """
+    try:
+        return sock.recv(RECEIVE_SIZE)
+    except (BlockingIOError, InterruptedError):
+        return None
+
+
+def receive_into(sock: socket.socket, fd: int, buffer: Any) -> int:
+    """Fill `buffer` from its beginning; return the number of bytes, or WOULD_BLOCK."""
+    try:
+        return sock.recv_into(buffer)
+    except (BlockingIOError, InterruptedError):
+        return WOULD_BLOCK
+
+
+def send(sock: socket.socket, fd: int, data: Any) -> int:
+    """Send bytes from the beginning of `data`; return how many, or WOULD_BLOCK."""
+    try:
+        return sock.send(data)
+    except (BlockingIOError, InterruptedError):
+        return WOULD_BLOCK
+
+
+def send_chunks(
+    sock: socket.socket, fd: int, chunks: list[bytes], first: int, offset: int
+) -> int:
+    """Send from ``chunks[first][offset:]`` on; return how many bytes, or WOULD_BLOCK."""
+    waiting = [
+        memoryview(chunks[first])[offset:],
+        *chunks[first + 1 : first + SEND_CHUNKS],
+    ]
+    try:
+        return sock.sendmsg(waiting)
+    except (BlockingIOError, InterruptedError):
+        return WOULD_BLOCK
+
+
+def ask_in(context: Context, callback: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """Return ``callback(*args)``, called inside `context`."""
+    return context.run(callback, *args)

@@ -1,0 +1,124 @@
+/* Socket calls without the price of Python objects; stand-ins in native.py. */
+#ifndef QUIESCE_NATIVE_SOCKET_H
+#define QUIESCE_NATIVE_SOCKET_H
+
+#include <Python.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0
+#endif
+
+#define QUIESCE_RECEIVE_SIZE (256 * 1024)
+#define QUIESCE_SEND_CHUNKS 128
+#define QUIESCE_WOULD_BLOCK (-1)
+#define QUIESCE_ERROR (-2)
+
+/* What a failed call means: WOULD_BLOCK, or an error that is then set as OSError. */
+static Py_ssize_t quiesce_call_failed(void) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return QUIESCE_WOULD_BLOCK;
+    PyErr_SetFromErrno(PyExc_OSError);
+    return QUIESCE_ERROR;
+}
+
+static Py_ssize_t quiesce_receive_at(int fd, void *memory, size_t size) {
+    ssize_t count;
+    do
+        count = recv(fd, memory, size, MSG_DONTWAIT);
+    while (count < 0 && errno == EINTR);
+    return count < 0 ? quiesce_call_failed() : count;
+}
+
+/* NULL with an error set, or None where the call would have to wait. */
+static PyObject *quiesce_nothing_received(Py_ssize_t outcome) {
+    if (outcome == QUIESCE_ERROR)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* Small reads are copied out of one buffer that serves the process: it is filled and read
+   with the GIL held. A large one would be copied for long, so it goes straight into the
+   bytes object, which is cut to size. */
+static PyObject *quiesce_receive(int fd, int expects_much) {
+    static char shared[QUIESCE_RECEIVE_SIZE];
+    PyObject *data;
+    Py_ssize_t count;
+    if (!expects_much) {
+        count = quiesce_receive_at(fd, shared, sizeof shared);
+        if (count < 0)
+            return quiesce_nothing_received(count);
+        return PyBytes_FromStringAndSize(shared, count);
+    }
+    data = PyBytes_FromStringAndSize(NULL, QUIESCE_RECEIVE_SIZE);
+    if (data == NULL)
+        return NULL;
+    count = quiesce_receive_at(fd, PyBytes_AS_STRING(data), QUIESCE_RECEIVE_SIZE);
+    if (count < 0) {
+        Py_DECREF(data);
+        return quiesce_nothing_received(count);
+    }
+    _PyBytes_Resize(&data, count);
+    return data;
+}
+
+static Py_ssize_t quiesce_receive_into(int fd, PyObject *buffer) {
+    Py_buffer view;
+    Py_ssize_t count;
+    if (PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE) < 0)
+        return QUIESCE_ERROR;
+    count = quiesce_receive_at(fd, view.buf, (size_t)view.len);
+    PyBuffer_Release(&view);
+    return count;
+}
+
+static Py_ssize_t quiesce_send(int fd, PyObject *data) {
+    Py_buffer view;
+    ssize_t count;
+    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
+        return QUIESCE_ERROR;
+    do
+        count = send(fd, view.buf, (size_t)view.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (count < 0 && errno == EINTR);
+    count = count < 0 ? quiesce_call_failed() : count;
+    PyBuffer_Release(&view);
+    return count;
+}
+
+/* `chunks` is a list of bytes objects; the caller keeps it unchanged meanwhile. */
+static Py_ssize_t quiesce_send_chunks(int fd, PyObject *chunks, Py_ssize_t first,
+                                      Py_ssize_t offset) {
+    struct iovec parts[QUIESCE_SEND_CHUNKS];
+    struct msghdr message;
+    ssize_t count;
+    Py_ssize_t waiting = PyList_GET_SIZE(chunks) - first;
+    Py_ssize_t used = waiting < QUIESCE_SEND_CHUNKS ? waiting : QUIESCE_SEND_CHUNKS;
+    for (Py_ssize_t i = 0; i < used; i++) {
+        PyObject *chunk = PyList_GET_ITEM(chunks, first + i);
+        Py_ssize_t skipped = i == 0 ? offset : 0;
+        parts[i].iov_base = PyBytes_AS_STRING(chunk) + skipped;
+        parts[i].iov_len = (size_t)(PyBytes_GET_SIZE(chunk) - skipped);
+    }
+    memset(&message, 0, sizeof message);
+    message.msg_iov = parts;
+    message.msg_iovlen = (size_t)used;
+    do
+        count = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (count < 0 && errno == EINTR);
+    return count < 0 ? quiesce_call_failed() : count;
+}
+
+static PyObject *quiesce_ask_in(PyObject *context, PyObject *callback, PyObject *args) {
+    PyObject *value;
+    if (PyContext_Enter(context) < 0)
+        return NULL;
+    value = PyObject_Call(callback, args, NULL);
+    if (PyContext_Exit(context) < 0)
+        Py_CLEAR(value);
+    return value;
+}
+
+#endif

@@ -1,0 +1,93 @@
+cimport cython
+from quiesce.core cimport native
+from quiesce.core.poller cimport Poller, Watcher
+from quiesce.net cimport native as calls
+from quiesce.net.write_buffer cimport WriteBuffer
+
+cdef int READABLE
+cdef int WRITABLE
+cdef int HALF_CLOSED
+cdef int FAILED
+cdef int FAIR_SHARE
+cdef Py_ssize_t MUCH
+cdef Py_ssize_t FORGIVEN_WRITES
+cdef tuple ANY_SIZE
+
+
+cdef class SocketStream(Watcher):
+    cdef object _loop
+    cdef Poller _poller
+    cdef object _sock
+    cdef object _transport
+    cdef object _protocol
+    cdef object _data_received
+    cdef object _server
+    cdef object _context
+    cdef WriteBuffer _buffer
+    cdef int _fd
+    cdef int _asked
+    cdef Py_ssize_t _lost_writes
+    cdef bint _edge
+    cdef bint _is_tcp
+    cdef bint _is_buffered
+    cdef bint _started
+    cdef bint _readable
+    cdef bint _hung_up
+    cdef bint _expects_much
+    cdef bint _paused
+    cdef bint _writing_paused
+    cdef bint _closing
+    cdef bint _eof_received
+    cdef bint _eof_written
+    cdef bint _lost
+
+    cpdef begin(self, object waiter)
+    cpdef start(self, object waiter)
+    cpdef close(self)
+    cpdef force_close(self, object error)
+    cdef lose(self, object error)
+    cpdef finish(self, object error)
+    cpdef bint abandon(self) except -1
+    cdef fatal(self, object error, str message)
+    cpdef bint is_closing(self) noexcept
+    cpdef bint is_closed(self) noexcept
+    cpdef set_protocol(self, object protocol)
+    cpdef get_protocol(self)
+
+    cpdef on_ready(self, int events)
+    @cython.locals(events=int)
+    cdef ask_poller(self)
+    cdef int wanted_events(self) noexcept
+
+    cdef bint may_receive(self) noexcept
+    @cython.locals(share=int)
+    cpdef receive(self)
+    @cython.locals(count=Py_ssize_t)
+    cdef receive_bytes(self)
+    @cython.locals(count=Py_ssize_t, room=Py_ssize_t)
+    cdef receive_buffered(self)
+    cdef int note_received(self, Py_ssize_t count, Py_ssize_t room) noexcept
+    cdef end_of_stream(self)
+    cpdef bint is_reading(self) noexcept
+    cpdef pause_reading(self)
+    cpdef resume_reading(self)
+
+    cpdef write(self, object data)
+    @cython.locals(sent=Py_ssize_t, size=Py_ssize_t)
+    cdef send_now(self, object data)
+    cdef queue(self, object data, Py_ssize_t sent)
+    @cython.locals(share=int, sent=Py_ssize_t, buffer=WriteBuffer)
+    cpdef flush(self)
+    cdef sent_some(self)
+    cpdef writelines(self, object list_of_data)
+    cpdef write_eof(self)
+    cdef shut_down_writing(self)
+    cdef warn_of_lost_write(self)
+
+    cpdef bint is_writing_paused(self) noexcept
+    cpdef Py_ssize_t get_write_buffer_size(self) noexcept
+    cpdef get_write_buffer_limits(self)
+    cpdef set_write_buffer_limits(self, object high, object low)
+    cdef pause_if_full(self)
+    cdef resume_protocol(self)
+    cdef flow_control_failed(self, object error, str message)

@@ -1,0 +1,529 @@
+"""One connected stream socket: what arrives goes to the protocol, what is written goes out.
+
+`SocketStream` does the work behind `transport.SocketTransport`, which users hold. Read
+`write_buffer` and ``quiesce.core.poller`` before this, `transport` after it.
+
+The states, each entered once and in this order:
+
+- *new*: `start` is queued; it calls ``connection_made`` and asks the poller for events.
+- *open*: until `close`, `force_close` or the end of the peer's stream, unless the protocol
+  keeps the other direction open.
+- *closing*: nothing is read any more; what was written before is still sent.
+- *lost*: nothing is sent any more, the poller is not asked; `finish` is queued.
+- *finished*: ``connection_lost`` was called, the socket is closed.
+
+Invariant: every stream that was started is finished exactly once, whatever fails.
+
+Where the poller reports changes only, it is asked once for all of them. So a stream must
+remember what it was told and did not act on: `_readable` says that there may be more to
+receive; having bytes to send implies that the socket refused to take more.
+
+What the protocol does runs in the transport's context. Code here that enters that context
+must not run in it already, so what is queued to go on later runs in another.
+"""
+
+from __future__ import annotations
+
+import socket
+from asyncio import BufferedProtocol
+from asyncio.constants import LOG_THRESHOLD_FOR_CONNLOST_WRITES
+from asyncio.log import logger
+from typing import Any
+
+from quiesce.core import native
+from quiesce.core.poller import FAILED, HALF_CLOSED, READABLE, WRITABLE, Watcher
+from quiesce.net import native as calls
+from quiesce.net.write_buffer import WriteBuffer
+
+# Calls of the system in a row for one stream, before the others have their turn.
+FAIR_SHARE = 8
+# Bytes; a stream that received this much at once will probably do so again.
+MUCH = 16 * 1024
+# Writes after the connection was lost that pass without a word.
+FORGIVEN_WRITES = LOG_THRESHOLD_FOR_CONNLOST_WRITES
+# What asyncio passes to `get_buffer`: no size is better than another.
+ANY_SIZE = (-1,)
+
+
+class SocketStream(Watcher):
+    """The working half of a socket transport, in the context it was made in."""
+
+    __slots__ = (
+        "_asked",
+        "_buffer",
+        "_closing",
+        "_context",
+        "_data_received",
+        "_edge",
+        "_eof_received",
+        "_eof_written",
+        "_expects_much",
+        "_fd",
+        "_hung_up",
+        "_is_buffered",
+        "_is_tcp",
+        "_loop",
+        "_lost",
+        "_lost_writes",
+        "_paused",
+        "_poller",
+        "_protocol",
+        "_readable",
+        "_server",
+        "_sock",
+        "_started",
+        "_transport",
+        "_writing_paused",
+    )
+
+    def __init__(
+        self, loop: Any, sock: socket.socket, protocol: Any, transport: Any, server: Any
+    ) -> None:
+        self._loop = loop
+        self._poller = loop.poller
+        self._edge = loop.poller.edge_triggered
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6)
+        if self._is_tcp:
+            # What was written is wanted on the other side now: no Nagle algorithm.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._transport = transport
+        self._server = server
+        self._context = native.copy_context()
+        self._buffer = WriteBuffer()
+        self._asked = 0
+        self._started = False
+        self._readable = False
+        self._hung_up = False
+        self._expects_much = False
+        self._paused = False
+        self._writing_paused = False
+        self._closing = False
+        self._eof_received = False
+        self._eof_written = False
+        self._lost = False
+        self._lost_writes = 0
+        self.set_protocol(protocol)
+
+    def __repr__(self) -> str:
+        return repr(self._transport)
+
+    # -- the beginning and the end
+
+    def begin(self, waiter: Any) -> None:
+        """Queue `start`."""
+        self._loop.call_soon(self.start, waiter, context=self._context)
+
+    def start(self, waiter: Any) -> None:
+        """Tell the protocol, then begin to receive, then wake `waiter`."""
+        try:
+            self._protocol.connection_made(self._transport)
+        finally:
+            self._started = True
+            self.ask_poller()
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)
+
+    def close(self) -> None:
+        """Receive nothing more, send what waits, then finish."""
+        if self._closing:
+            return
+        self._closing = True
+        if self._buffer.size:
+            self.ask_poller()
+        else:
+            self.lose(None)
+
+    def force_close(self, error: BaseException | None) -> None:
+        """Drop what waits and finish, with `error` as the reason."""
+        if not self._lost:
+            self._closing = True
+            self._buffer.clear()
+            self.lose(error)
+
+    def lose(self, error: BaseException | None) -> None:
+        """Enter *lost*."""
+        self._loop.call_soon(self.finish, error, context=self._context)
+        self._lost = True
+        self._poller.unwatch(self._fd)
+
+    def finish(self, error: BaseException | None) -> None:
+        """Tell the protocol that it is over, and let go of everything."""
+        transport, protocol, server = self._transport, self._protocol, self._server
+        sock = self._sock
+        self._data_received = None
+        try:
+            protocol.connection_lost(error)
+        finally:
+            sock.close()
+            self._sock = self._protocol = self._transport = self._server = None
+            if server is not None:
+                server._detach(transport)
+
+    def abandon(self) -> bool:
+        """Close the socket of a transport nobody holds; return False if it was closed."""
+        sock = self._sock
+        if sock is None:
+            return False
+        self._sock = None
+        self._poller.unwatch(self._fd)
+        sock.close()
+        if self._server is not None:
+            self._server._detach(self._transport)
+        return True
+
+    def fatal(self, error: BaseException, message: str) -> None:
+        """Give the connection up; report what is not the network's fault."""
+        if not isinstance(error, OSError):
+            self._loop.call_exception_handler(
+                {
+                    "message": message,
+                    "exception": error,
+                    "transport": self._transport,
+                    "protocol": self._protocol,
+                }
+            )
+        elif self._loop.get_debug():
+            logger.debug("%r: %s", self._transport, message, exc_info=error)
+        self.force_close(error)
+
+    def is_closing(self) -> bool:
+        """Tell whether the end has begun."""
+        return self._closing
+
+    def is_closed(self) -> bool:
+        """Tell whether the socket was closed."""
+        return self._sock is None
+
+    def set_protocol(self, protocol: Any) -> None:
+        """Let `protocol` hear of everything from now on."""
+        self._protocol = protocol
+        self._is_buffered = isinstance(protocol, BufferedProtocol)
+        self._data_received = getattr(protocol, "data_received", None)
+
+    def get_protocol(self) -> Any:
+        """Return the protocol, None once finished."""
+        return self._protocol
+
+    # -- the poller
+
+    def on_ready(self, events: int) -> None:
+        """Receive and send what `events` allow."""
+        if events & (READABLE | HALF_CLOSED | FAILED):
+            self._readable = True
+            if events & (HALF_CLOSED | FAILED):
+                self._hung_up = True
+            try:
+                self.receive()
+            except BaseException:
+                # Ctrl-C in the protocol: what is known now is not reported again.
+                self._loop.call_soon(self.on_ready, READABLE | WRITABLE)
+                raise
+        if events & (WRITABLE | FAILED):
+            self.flush()
+
+    def ask_poller(self) -> None:
+        """Ask for the events that matter now, where they are not what was asked for."""
+        if self._lost or not self._started:
+            return
+        events = self.wanted_events()
+        if events == self._asked:
+            return
+        self._asked = events
+        try:
+            self._poller.watch(self._fd, events, self, self._edge)
+        except OSError as error:
+            self.fatal(error, "Fatal error: the poller refuses the socket")
+
+    def wanted_events(self) -> int:
+        """Return the events that matter now."""
+        if not self._edge:
+            reading = READABLE if self.may_receive() else 0
+            return reading | WRITABLE if self._buffer.size else reading
+        # A TCP socket reports that it can be written to only after it refused to take
+        # more; one of another family, whenever its peer reads.
+        if self._is_tcp or self._buffer.size:
+            return READABLE | HALF_CLOSED | WRITABLE
+        return READABLE | HALF_CLOSED
+
+    # -- receiving
+
+    def may_receive(self) -> bool:
+        """Tell whether the protocol is to be given what arrives."""
+        return not (self._paused or self._closing or self._eof_received)
+
+    def receive(self) -> None:
+        """Give the protocol what has arrived, until nothing is left or others wait."""
+        share = FAIR_SHARE
+        while self._readable and self.may_receive():
+            if share == 0:
+                self._loop.call_soon(self.receive)
+                break
+            share -= 1
+            if self._is_buffered:
+                self.receive_buffered()
+            else:
+                self.receive_bytes()
+
+    def receive_bytes(self) -> None:
+        """Receive once, as a new bytes object."""
+        try:
+            data = calls.receive(self._sock, self._fd, self._expects_much)
+        except OSError as error:
+            self.fatal(error, "Fatal read error on socket transport")
+            return
+        if data is None:
+            self._readable = False
+            return
+        count = len(data)
+        if count == 0:
+            self.end_of_stream()
+            return
+        self.note_received(count, calls.RECEIVE_SIZE)
+        try:
+            native.call_one_in(self._context, self._data_received, data)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - asyncio reports these too
+            self.fatal(error, "Fatal error: protocol.data_received() call failed.")
+
+    def receive_buffered(self) -> None:
+        """Receive once, into the protocol's own memory."""
+        try:
+            buffer = calls.ask_in(
+                self._context, self._protocol.get_buffer, ANY_SIZE
+            )
+            room = len(buffer)
+            if room == 0:
+                raise RuntimeError("get_buffer() returned an empty buffer")
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - asyncio reports these too
+            self.fatal(error, "Fatal error: protocol.get_buffer() call failed.")
+            return
+        if not self.may_receive():
+            return
+        try:
+            count = calls.receive_into(self._sock, self._fd, buffer)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - the buffer can be anything
+            self.fatal(error, "Fatal read error on socket transport")
+            return
+        if count == calls.WOULD_BLOCK:
+            self._readable = False
+            return
+        if count == 0:
+            self.end_of_stream()
+            return
+        self.note_received(count, room)
+        try:
+            native.call_one_in(self._context, self._protocol.buffer_updated, count)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - asyncio reports these too
+            self.fatal(error, "Fatal error: protocol.buffer_updated() call failed.")
+
+    def note_received(self, count: int, room: int) -> None:
+        """Learn from how much arrived: less than there was room for is all there is.
+
+        A hang-up that was reported already is not reported again, so its end of the stream
+        must be looked for.
+        """
+        self._expects_much = count > MUCH
+        if count < room and not self._hung_up:
+            self._readable = False
+
+    def end_of_stream(self) -> None:
+        """Tell the protocol that the peer sends no more, and close unless it objects."""
+        self._eof_received = True
+        self._readable = False
+        try:
+            keep_open = calls.ask_in(self._context, self._protocol.eof_received, ())
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - asyncio reports these too
+            self.fatal(error, "Fatal error: protocol.eof_received() call failed.")
+            return
+        if keep_open:
+            self.ask_poller()
+        else:
+            self.close()
+
+    def is_reading(self) -> bool:
+        """Tell whether the user wants what arrives."""
+        return not (self._closing or self._paused)
+
+    def pause_reading(self) -> None:
+        """Leave what arrives in the system's buffer; harmless if repeated."""
+        if self.is_reading():
+            self._paused = True
+            self.ask_poller()
+
+    def resume_reading(self) -> None:
+        """Take what arrives again; harmless if repeated."""
+        if self._closing or not self._paused:
+            return
+        self._paused = False
+        self.ask_poller()
+        if self._readable:
+            self._loop.call_soon(self.receive)
+
+    # -- sending
+
+    def write(self, data: Any) -> None:
+        """Send `data`, or queue what the system does not take now."""
+        if type(data) is not bytes and not isinstance(
+            data, (bytes, bytearray, memoryview)
+        ):
+            raise TypeError(
+                "data argument must be a bytes-like object, "
+                f"not {type(data).__name__!r}"
+            )
+        if self._eof_written:
+            raise RuntimeError("Cannot call write() after write_eof()")
+        if not data:
+            return
+        if self._lost:
+            self.warn_of_lost_write()
+        elif self._buffer.size:
+            self.queue(data, 0)
+        else:
+            self.send_now(data)
+
+    def send_now(self, data: Any) -> None:
+        """Send `data`, before which nothing waits."""
+        try:
+            sent = calls.send(self._sock, self._fd, data)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - memory can refuse to be read
+            self.fatal(error, "Fatal write error on socket transport")
+            return
+        if sent == calls.WOULD_BLOCK:
+            sent = 0
+        size = len(data) if type(data) is bytes else memoryview(data).nbytes
+        if sent < size:
+            self.queue(data, sent)
+
+    def queue(self, data: Any, sent: int) -> None:
+        """Queue `data` but for its first `sent` bytes; pause the protocol if that is much."""
+        # The caller may change other memory as soon as `write` returns.
+        self._buffer.append(bytes(data), sent)
+        self.ask_poller()
+        self.pause_if_full()
+
+    def flush(self) -> None:
+        """Send what waits, until nothing is left, the system refuses or others wait."""
+        share = FAIR_SHARE
+        buffer = self._buffer
+        if not buffer.size:
+            return
+        while buffer.size:
+            if share == 0:
+                self._loop.call_soon(self.flush)
+                break
+            share -= 1
+            try:
+                sent = calls.send_chunks(
+                    self._sock, self._fd, buffer.chunks, buffer.first, buffer.offset
+                )
+            except OSError as error:
+                self.fatal(error, "Fatal write error on socket transport")
+                return
+            if sent == calls.WOULD_BLOCK:
+                break
+            buffer.remove(sent)
+        self.sent_some()
+
+    def sent_some(self) -> None:
+        """Do what was waiting for there to be less to send, or nothing."""
+        if self._writing_paused and self._buffer.size <= self._buffer.low:
+            self.resume_protocol()
+        if self._buffer.size or self._lost:
+            return
+        self.ask_poller()
+        if self._closing:
+            self.lose(None)
+        elif self._eof_written:
+            self.shut_down_writing()
+
+    def writelines(self, list_of_data: Any) -> None:
+        """Send all of `list_of_data`, bytes-like objects, as one."""
+        if self._eof_written:
+            raise RuntimeError("Cannot call writelines() after write_eof()")
+        self.write(b"".join(list_of_data))
+
+    def write_eof(self) -> None:
+        """Tell the peer, once all is sent, that no more comes; harmless if repeated."""
+        if self._closing or self._eof_written:
+            return
+        self._eof_written = True
+        if not self._buffer.size:
+            self.shut_down_writing()
+
+    def shut_down_writing(self) -> None:
+        """Close this direction of the connection."""
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            self.fatal(error, "Fatal error: shutdown() of the socket failed")
+
+    def warn_of_lost_write(self) -> None:
+        """Count a write after the connection was lost; warn of a protocol that goes on."""
+        if self._lost_writes >= FORGIVEN_WRITES:
+            logger.warning("socket.send() raised exception.")
+        self._lost_writes += 1
+
+    # -- flow control
+
+    def is_writing_paused(self) -> bool:
+        """Tell whether the protocol was asked to write no more for now."""
+        return self._writing_paused
+
+    def get_write_buffer_size(self) -> int:
+        """Return how many bytes wait to be sent."""
+        return self._buffer.size
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        """Return the low and the high water mark, in bytes."""
+        return self._buffer.low, self._buffer.high
+
+    def set_write_buffer_limits(self, high: int | None, low: int | None) -> None:
+        """Set the water marks, in bytes; see `WriteBuffer.set_limits`."""
+        self._buffer.set_limits(high, low)
+        self.pause_if_full()
+
+    def pause_if_full(self) -> None:
+        """Ask the protocol to write no more for now, if much waits already."""
+        if self._writing_paused or self._buffer.size <= self._buffer.high:
+            return
+        self._writing_paused = True
+        try:
+            self._protocol.pause_writing()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - asyncio reports these too
+            self.flow_control_failed(error, "protocol.pause_writing() failed")
+
+    def resume_protocol(self) -> None:
+        """Let the protocol write again."""
+        self._writing_paused = False
+        try:
+            calls.ask_in(self._context, self._protocol.resume_writing, ())
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - asyncio reports these too
+            self.flow_control_failed(error, "protocol.resume_writing() failed")
+
+    def flow_control_failed(self, error: BaseException, message: str) -> None:
+        """Report that the protocol raised where it was only to take note."""
+        self._loop.call_exception_handler(
+            {
+                "message": message,
+                "exception": error,
+                "transport": self._transport,
+                "protocol": self._protocol,
+            }
+        )

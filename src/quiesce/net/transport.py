@@ -1,0 +1,189 @@
+"""What users hold of a connected socket: `SocketTransport`.
+
+A real `asyncio.Transport`, which an extension type cannot be; so it hands every call on to
+a `SocketStream`, which does the work. Read `stream` before this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from asyncio import constants, trsock
+from typing import TYPE_CHECKING, Any
+
+from quiesce.net.stream import SocketStream
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterable
+
+
+class SocketTransport(asyncio.Transport):
+    """A connected stream socket; made by `open_stream`, ended by `close` or `abort`."""
+
+    # What asyncio's own start_tls() and sendfile() ask of a transport.
+    _start_tls_compatible = True
+    _sendfile_compatible = constants._SendfileMode.UNSUPPORTED
+
+    def __init__(
+        self,
+        loop: Any,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        extra: dict[str, Any] | None = None,
+        server: Any = None,
+    ) -> None:
+        super().__init__(socket_facts(sock, extra))
+        refuse_descriptor_in_use(loop, sock)
+        self._fd = sock.fileno()
+        self._stream = SocketStream(loop, sock, protocol, self, server)
+        if server is not None:
+            server._attach(self)
+
+    def __repr__(self) -> str:
+        stream = self._stream
+        state = ""
+        if stream.is_closed():
+            state = " closed"
+        elif stream.is_closing():
+            state = " closing"
+        reading = "polling" if stream.is_reading() else "idle"
+        waiting = stream.get_write_buffer_size()
+        writing = "polling" if waiting else "idle"
+        return (
+            f"<{type(self).__name__}{state} fd={self._fd} read={reading} "
+            f"write=<{writing}, bufsize={waiting}>>"
+        )
+
+    def __del__(self) -> None:
+        # A constructor that failed has left no stream.
+        stream = getattr(self, "_stream", None)
+        if stream is not None and not stream.is_closed():
+            warnings.warn(
+                f"unclosed transport {self!r}", ResourceWarning, stacklevel=1, source=self
+            )
+            stream.abandon()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Let `protocol` hear of everything from now on."""
+        self._stream.set_protocol(protocol)
+
+    def get_protocol(self) -> Any:
+        """Return the protocol; None once the connection is lost."""
+        return self._stream.get_protocol()
+
+    def is_closing(self) -> bool:
+        """Tell whether the transport is closing or closed."""
+        return self._stream.is_closing()
+
+    def close(self) -> None:
+        """Receive nothing more, send what waits, then close; harmless if repeated.
+
+        The protocol's ``connection_lost`` follows, in a later iteration.
+        """
+        self._stream.close()
+
+    def abort(self) -> None:
+        """Drop what waits to be sent, and close; harmless if repeated."""
+        self._stream.force_close(None)
+
+    def _force_close(self, exc: BaseException | None) -> None:
+        """Close as `abort` does, with a reason: asyncio's TLS asks for it."""
+        self._stream.force_close(exc)
+
+    def is_reading(self) -> bool:
+        """Tell whether the protocol is given what arrives."""
+        return self._stream.is_reading()
+
+    def pause_reading(self) -> None:
+        """Leave what arrives in the system's buffer; harmless if repeated."""
+        self._stream.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Give the protocol what arrives again; harmless if repeated."""
+        self._stream.resume_reading()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send `data`, or keep a copy of what the system does not take now.
+
+        Not thread-safe. Raises TypeError for what is not bytes-like and RuntimeError after
+        `write_eof`. After the connection was lost, it does nothing.
+        """
+        self._stream.write(data)
+
+    def writelines(
+        self, list_of_data: Iterable[bytes | bytearray | memoryview]
+    ) -> None:
+        """Send all of `list_of_data`, as `write` does."""
+        self._stream.writelines(list_of_data)
+
+    def can_write_eof(self) -> bool:
+        """Tell that one direction can be closed."""
+        return True
+
+    def write_eof(self) -> None:
+        """Tell the peer, once all is sent, that no more comes; go on receiving."""
+        self._stream.write_eof()
+
+    def get_write_buffer_size(self) -> int:
+        """Return how many bytes wait to be sent."""
+        return self._stream.get_write_buffer_size()
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        """Return the low and the high water mark, in bytes."""
+        return self._stream.get_write_buffer_limits()
+
+    def set_write_buffer_limits(
+        self, high: int | None = None, low: int | None = None
+    ) -> None:
+        """Set at how many waiting bytes the protocol is paused, and resumed.
+
+        Raises ValueError unless ``high >= low >= 0``; what is None follows from the other.
+        """
+        self._stream.set_write_buffer_limits(high, low)
+
+    @property
+    def _protocol_paused(self) -> bool:
+        """Whether the protocol was told to write no more for now."""
+        return self._stream.is_writing_paused()
+
+
+def open_stream(
+    loop: Any,
+    sock: socket.socket,
+    protocol: asyncio.BaseProtocol,
+    waiter: Any = None,
+    extra: dict[str, Any] | None = None,
+    server: Any = None,
+) -> SocketTransport:
+    """Return a transport for `sock`, connected and non-blocking, which it then owns.
+
+    The protocol's ``connection_made`` is called in the next iteration, then `waiter`, a
+    future, gets its result.
+    """
+    transport = SocketTransport(loop, sock, protocol, extra, server)
+    transport._stream.begin(waiter)
+    return transport
+
+
+def socket_facts(sock: socket.socket, extra: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what `get_extra_info` tells, asked now because it outlives the socket."""
+    facts = {} if extra is None else dict(extra)
+    facts["socket"] = trsock.TransportSocket(sock)
+    try:
+        facts["sockname"] = sock.getsockname()
+    except OSError:
+        facts["sockname"] = None
+    if "peername" not in facts:
+        try:
+            facts["peername"] = sock.getpeername()
+        except OSError:
+            facts["peername"] = None
+    return facts
+
+
+def refuse_descriptor_in_use(loop: Any, sock: socket.socket) -> None:
+    """Refuse a second transport on one descriptor."""
+    user = loop.poller.watcher_of(sock.fileno())
+    if isinstance(user, SocketStream):
+        raise RuntimeError(f"File descriptor {sock!r} is used by transport {user!r}")

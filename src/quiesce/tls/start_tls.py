@@ -1,0 +1,64 @@
+"""Turning a live connection into one that speaks TLS: what `loop.start_tls` does."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import sslproto
+from typing import Any
+
+try:
+    import ssl
+except ImportError:  # pragma: no cover - a Python built without OpenSSL
+    ssl = None
+
+
+async def start_tls(
+    loop: Any,
+    transport: Any,
+    protocol: asyncio.BaseProtocol,
+    sslcontext: ssl.SSLContext,
+    *,
+    server_side: bool = False,
+    server_hostname: str | None = None,
+    ssl_handshake_timeout: float | None = None,
+    ssl_shutdown_timeout: float | None = None,
+) -> Any:
+    """Return the transport that `protocol` must use from now on, after the handshake.
+
+    `transport` carries the records below it. Where the handshake fails or is cancelled, it
+    is closed. Raises TypeError where either cannot speak TLS.
+    """
+    if ssl is None:
+        raise RuntimeError("Python ssl module is not available")
+    if not isinstance(sslcontext, ssl.SSLContext):
+        raise TypeError(
+            "sslcontext is expected to be an instance of ssl.SSLContext, "
+            f"got {sslcontext!r}"
+        )
+    if not getattr(transport, "_start_tls_compatible", False):
+        raise TypeError(f"transport {transport!r} is not supported by start_tls()")
+    waiter = loop.create_future()
+    records = sslproto.SSLProtocol(
+        loop,
+        protocol,
+        sslcontext,
+        waiter,
+        server_side,
+        server_hostname,
+        call_connection_made=False,
+        ssl_handshake_timeout=ssl_handshake_timeout,
+        ssl_shutdown_timeout=ssl_shutdown_timeout,
+    )
+    # Order matters: nothing may arrive before the records' own connection_made().
+    transport.pause_reading()
+    transport.set_protocol(records)
+    begin = loop.call_soon(records.connection_made, transport)
+    resume = loop.call_soon(transport.resume_reading)
+    try:
+        await waiter
+    except BaseException:
+        transport.close()
+        begin.cancel()
+        resume.cancel()
+        raise
+    return records._app_transport
