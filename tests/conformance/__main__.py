@@ -1,8 +1,10 @@
 """``python -m tests.conformance``: run CPython's tests of asyncio on quiesce.
 
-Exit status: 0 if nothing fails that stock asyncio passes here, 1 if something does, 2 for a
-wrong command line, 3 if this Python has no ``test.test_asyncio``.
+Exit status: 0 if nothing fails that stock asyncio passes here, 1 if something does, 2
+for a wrong command line, 3 if this Python has no ``test.test_asyncio``.
 """
+
+# ruff: noqa: T201 - a command line prints
 
 from __future__ import annotations
 
@@ -61,7 +63,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def run_all(options: argparse.Namespace) -> Iterator[FileRun]:
     """Run each file under each naming; yield in order, the baseline of a file first."""
-    wanted = [name if name.startswith("test_") else f"test_{name}" for name in options.files]
+    wanted = {"test_" + name.removeprefix("test_") for name in options.files}
     files = [name for name in loading.files_here() if name in wanted or not wanted]
     work = [(file, naming) for file in files for naming in NAMINGS]
     work = [(file, naming) for file, naming in work if naming in options.naming]

@@ -1,9 +1,11 @@
 """One test file under one naming, in a process of its own.
 
-Writes one line of JSON per event: what quiesce is here, the start of each test, its outcome,
-and at the end the number of loops made. A parent that sees a start without an outcome knows
-which test hung or crashed. Run by `launching`.
+Writes one line of JSON per event: what quiesce is here, the start of each test, and its
+outcome with the number of loops it made. A parent that sees a start without an outcome
+knows which test hung or crashed. Run by `launching`.
 """
+
+# ruff: noqa: N802 - the methods of a test result have unittest's names
 
 from __future__ import annotations
 
@@ -153,7 +155,8 @@ def describe(naming: str, loops: LoopCount) -> dict[str, object]:
         import quiesce.loop
 
         loops.count_ours(quiesce.loop.Loop)
-        here |= {"compiled": quiesce.COMPILED, "from": str(Path(quiesce.__file__).parent)}
+        here["compiled"] = bool(quiesce.COMPILED)
+        here["from"] = str(Path(quiesce.__file__).parent)
     return here
 
 

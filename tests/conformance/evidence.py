@@ -1,4 +1,4 @@
-"""Evidence of what CPython's files run on. Loaded as they are, so it sees what they see.
+"""Evidence of what CPython's files run on: loaded as they are, it sees what they see.
 
 Under the naming ``stock`` the name ``asyncio`` is the standard library's module, under
 ``ours`` it is quiesce; ``tasks._CTask`` is what the C classes' tests are given.
@@ -10,11 +10,13 @@ import sys
 import unittest
 from asyncio import futures, tasks
 
-import quiesce
-from quiesce.loop import Loop
 from test.test_asyncio import utils as test_utils
 
+import quiesce
+from quiesce.loop import Loop
+
 NAMED_OURS = asyncio.__name__ == "quiesce"
+COMBINATORS = ("gather", "sleep", "wait", "wait_for", "shield", "timeout", "Queue")
 HEART = ("future", "handle", "ready", "scheduler", "task", "timers")
 
 
@@ -29,16 +31,16 @@ async def where():
 class Evidence:
     def check(self, found):
         loop, task, child, future = found
-        self.assertIsInstance(loop, Loop)
-        self.assertIs(task, quiesce.Task)
-        self.assertIs(child, quiesce.Task)
-        self.assertIs(future, quiesce.Future)
+        assert isinstance(loop, Loop)
+        assert task is quiesce.Task
+        assert child is quiesce.Task
+        assert future is quiesce.Future
 
 
 class IsolatedTests(Evidence, unittest.IsolatedAsyncioTestCase):
     async def test_an_async_test_runs_on_ours(self):
         self.check(await where())
-        self.assertIn(asyncio.current_task(), asyncio.all_tasks())
+        assert asyncio.current_task() in asyncio.all_tasks()
 
 
 class LoopTests(Evidence, test_utils.TestCase):
@@ -48,12 +50,12 @@ class LoopTests(Evidence, test_utils.TestCase):
     def test_made_up_time_obeys_its_generator(self):
         def gen():
             when = yield
-            self.assertEqual(when, 3600)
+            assert when == 3600
             yield 3600
 
         loop = self.new_test_loop(gen)
         loop.run_until_complete(asyncio.sleep(3600))
-        self.assertEqual(loop.time(), 3600)
+        assert loop.time() == 3600
 
     def test_a_new_event_loop_is_ours(self):
         loop = asyncio.new_event_loop()
@@ -66,24 +68,25 @@ class LoopTests(Evidence, test_utils.TestCase):
             self.check(runner.run(where()))
 
     def test_every_loop_class_is_ours(self):
-        self.assertIs(asyncio.BaseEventLoop, Loop)
-        self.assertIs(asyncio.SelectorEventLoop, Loop)
+        assert asyncio.BaseEventLoop is Loop
+        assert asyncio.SelectorEventLoop is Loop
 
 
 class NameTests(unittest.TestCase):
     def test_the_c_classes_are_ours(self):
-        self.assertIs(tasks._CTask, quiesce.Task)
-        self.assertIs(futures._CFuture, quiesce.Future)
+        assert tasks._CTask is quiesce.Task
+        assert futures._CFuture is quiesce.Future
 
     def test_the_python_classes_are_asyncios(self):
         for twin in (tasks._PyTask, futures._PyFuture):
-            self.assertFalse(issubclass(twin, quiesce.Future))
+            assert not issubclass(twin, quiesce.Future)
 
     def test_combinators_are_those_of_the_naming(self):
-        for name in ("gather", "sleep", "wait", "wait_for", "shield", "timeout", "Queue"):
+        wanted = "quiesce" if NAMED_OURS else "asyncio"
+        for name in COMBINATORS:
             with self.subTest(name):
                 home = getattr(asyncio, name).__module__.partition(".")[0]
-                self.assertEqual(home, "quiesce" if NAMED_OURS else "asyncio")
+                assert home == wanted
 
 
 class ModeTests(unittest.TestCase):
@@ -92,9 +95,9 @@ class ModeTests(unittest.TestCase):
             with self.subTest(name):
                 loader = sys.modules[f"quiesce.core.{name}"].__loader__
                 compiled = isinstance(loader, importlib.machinery.ExtensionFileLoader)
-                self.assertIs(compiled, bool(quiesce.COMPILED))
+                assert compiled is bool(quiesce.COMPILED)
 
     def test_compiled_classes_have_no_python_code(self):
         for method in (quiesce.Task.cancel, quiesce.Future.set_result, Loop.call_soon):
             with self.subTest(method):
-                self.assertIs(hasattr(method, "__code__"), not quiesce.COMPILED)
+                assert hasattr(method, "__code__") != quiesce.COMPILED

@@ -1,7 +1,7 @@
 """Children that run one test file each, watched so that none can hold up the rest.
 
-A child that gives no sign for a while, or dies, loses only the test it was in: that test
-counts as hung or crashed, and a new child goes on with the ones after it.
+A child that gives no sign for a while, or dies, loses only the test it was in: that
+test counts as hung or crashed, and a new child goes on with the ones after it.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def watch(child: subprocess.Popen[bytes], journal: Path) -> bool:
 def read_journal(
     run: FileRun, journal: Path, said: str, *, hung: bool, status: int
 ) -> bool:
-    """Enter a child's outcomes in `run`; tell whether it reached the end of the file."""
+    """Enter a child's outcomes in `run`; tell whether it reached the file's end."""
     started = None
     finished = False
     for line in journal.read_text().splitlines():

@@ -56,8 +56,8 @@ def files_here() -> list[str]:
 def load(file: str, views: Views) -> types.ModuleType:
     """Execute one test file so that its import statements find `views`.
 
-    The module is entered in ``sys.modules`` under its usual name, where unittest looks for
-    ``setUpModule`` and pickle for classes.
+    The module is entered in ``sys.modules`` under its usual name, where unittest looks
+    for ``setUpModule`` and pickle for classes.
     """
     name = f"{PACKAGE}.{file}"
     path = source_of(file)
@@ -68,7 +68,7 @@ def load(file: str, views: Views) -> types.ModuleType:
     }
     sys.modules[name] = module
     code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
-    exec(code, module.__dict__)  # noqa: S102 - this is how a test file is run
+    exec(code, module.__dict__)
     return module
 
 

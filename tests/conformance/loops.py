@@ -1,8 +1,9 @@
 """Loops for CPython's tests: ours, with made-up time where a test asks for that.
 
-CPython's ``TestLoop`` never sleeps. A test gives it a generator that is told, after each
-iteration, the deadline of every timer set in it, and answers by how much time moves on.
-`VirtualLoop` keeps that protocol on our loop by replacing its clock and its poller.
+CPython's ``TestLoop`` never sleeps. A test gives it a generator that is told, after
+each iteration, the deadline of every timer set in it, and answers by how much time
+moves on. `VirtualLoop` keeps that protocol on our loop by replacing its clock and its
+poller.
 """
 
 from __future__ import annotations
@@ -104,7 +105,9 @@ class VirtualLoop(Loop):
         super().run_forever()
         self._virtual.pass_on()
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
+    def call_at(
+        self, when: float, callback: Any, *args: Any, context: Any = None
+    ) -> Any:
         """Set a timer and remember to tell the generator."""
         self._virtual.deadlines.append(when)
         return super().call_at(when, callback, *args, context=context)
@@ -153,7 +156,7 @@ class TestCase(utils.TestCase):
 
 
 def isolated_test_case(naming: str) -> type[unittest.IsolatedAsyncioTestCase]:
-    """Return `unittest.IsolatedAsyncioTestCase` on our loop, with the naming's Runner."""
+    """Return `unittest.IsolatedAsyncioTestCase` on our loop and the naming's Runner."""
     runner = quiesce.Runner if naming == "ours" else asyncio.Runner
 
     class IsolatedAsyncioTestCase(unittest.IsolatedAsyncioTestCase):

@@ -9,9 +9,9 @@
     A program that says ``import quiesce as asyncio``: all that quiesce owns is ours.
 
 CPython tests most things twice, on its C classes and on their Python twins. Here the C
-names mean ours (`OURS_IN_PLACE_OF_C`), so each test keeps the name it has in CPython, and
-the classes that pair C with Python test how we mix with asyncio's own Task and Future: in
-``stock`` with the Python ones, in ``ours`` with the C ones.
+names mean ours, so each test keeps the name it has in CPython, and the classes that
+pair C with Python test how we mix with asyncio's own Task and Future: in ``stock`` with
+the Python ones, in ``ours`` with the C ones.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ TWINS = (
     "unregister_task",
 )
 LOOP_NAMES = ("BaseEventLoop", "EventLoop", "SelectorEventLoop")
-# Where a test silences or watches a module attribute of asyncio's, ours lives elsewhere.
+# What a test replaces in asyncio's modules by name, and where quiesce has the same.
 PATCH_TARGETS = {
     "asyncio.base_events.logger": "quiesce.core.failures.logger",
     "asyncio.base_events.BaseEventLoop.call_exception_handler": (
@@ -84,7 +84,7 @@ def views_of(naming: str) -> Views:
 def install_loop_only() -> None:
     """Let asyncio make our loops, and keep its own ``run`` and ``Runner``.
 
-    Those of quiesce are what ``ours`` tests; here the standard library's drive our loop.
+    Those of quiesce are what ``ours`` tests; here asyncio's drive our loop.
     """
     run, runner = asyncio.run, asyncio.Runner
     quiesce.install()

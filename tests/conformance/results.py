@@ -18,9 +18,9 @@ HEAD = f"{'file':<24}{'naming':<10}" + "".join(f"{name:>13}" for name in COLUMNS
 def counts(run: FileRun, baseline: FileRun | None) -> dict[str, int]:
     """Return how many tests of one file went which way.
 
-    ``failed`` are those that count against quiesce: what fails on stock asyncio on the same
-    machine is counted apart, as ``stock fails``. ``on ours`` are the tests that made at
-    least one loop of ours; the others test something that needs no loop.
+    ``failed`` are those that count against quiesce: what fails on stock asyncio on the
+    same machine is counted apart, as ``stock fails``. ``on ours`` are the tests that
+    made at least one loop of ours; the others test something that needs no loop.
     """
     bad = set(run.ids(*BAD))
     excused = bad & stock_failures(baseline) if run.naming != "baseline" else set()
@@ -83,9 +83,7 @@ def title(runs: list[FileRun]) -> str:
     return f"CPython {runs[0].here.get('python')}, stock asyncio" if runs else "nothing"
 
 
-def as_data(
-    runs: list[FileRun], baselines: dict[str, FileRun]
-) -> dict[str, Any]:
+def as_data(runs: list[FileRun], baselines: dict[str, FileRun]) -> dict[str, Any]:
     """Return everything, ready for JSON."""
     return {
         "title": title(runs),

@@ -1,8 +1,8 @@
 """Modules seen by a test: the real ones, with some names standing for something else.
 
 A CPython test reaches what it tests through ``asyncio``, ``asyncio.tasks``,
-``asyncio.futures`` and so on. A `ModuleView` is such a module in the eyes of one test file;
-nobody else sees it, and every name without a stand-in is the real module's.
+``asyncio.futures`` and so on. A `ModuleView` is such a module in the eyes of one test
+file; nobody else sees it, and every name without a stand-in is the real module's.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class StandIn:
 class ModuleView(types.ModuleType):
     """A module whose stand-ins come from elsewhere.
 
-    Writing goes where reading comes from, so a test that replaces ``asyncio.current_task``
-    for its duration replaces what its naming really calls.
+    Writing goes where reading comes from, so a test that replaces
+    ``asyncio.current_task`` for its duration replaces what its naming really calls.
     """
 
     def __init__(self, real: types.ModuleType, stand_ins: dict[str, StandIn]) -> None:
@@ -58,7 +58,7 @@ class ModuleView(types.ModuleType):
 
 
 class Views:
-    """The modules that one test file sees, by name; the import system is not touched."""
+    """The modules that one test file sees, by name; nobody else imports them."""
 
     def __init__(self) -> None:
         self.modules: dict[str, ModuleView] = {}
