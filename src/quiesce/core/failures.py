@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import traceback
 from asyncio import format_helpers
+from asyncio.exceptions import InvalidStateError
 from asyncio.log import logger
 from typing import Any
 
@@ -38,6 +39,14 @@ def exception_never_retrieved(future: Any) -> None:
     if future._source_traceback:
         context["source_traceback"] = future._source_traceback
     future._loop.call_exception_handler(context)
+
+
+def step_too_late(task: Any, error: BaseException | None) -> None:
+    """Report that a task was to run on although somebody had set its outcome."""
+    problem = InvalidStateError(f"__step(): already done: {task!r}, {error!r}")
+    task._loop.call_exception_handler(
+        {"message": "Exception in a step of a task", "exception": problem, "task": task}
+    )
 
 
 def task_destroyed(task: Any) -> None:

@@ -10,7 +10,6 @@ cdef object STATE_NAMES
 
 
 @cython.final
-@cython.freelist(128)
 cdef class FutureIterator:
     cdef Future future
 
@@ -22,7 +21,7 @@ cdef class Future:
     cdef readonly object _result
     cdef readonly object _exception
     cdef object _exception_tb
-    cdef public object _cancel_message
+    cdef object _message
     cdef public object _source_traceback
     cdef object _cancelled_exc
     cdef object _first_callback

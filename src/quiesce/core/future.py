@@ -34,6 +34,14 @@ if TYPE_CHECKING:
     from contextvars import Context
 
 STATE_NAMES = ("PENDING", "CANCELLED", "FINISHED")
+# CPython 112182: earlier ones refused it, so that the task that awaited hung.
+STOP_ITERATION_IS_WRAPPED = (3, 11, 8) <= sys.version_info < (3, 12) or (
+    sys.version_info >= (3, 12, 2)
+)
+STOP_ITERATION_PROBLEM = (
+    "StopIteration interacts badly with generators and cannot be raised into a Future"
+)
+INITIALIZED_ONCE = sys.version_info >= (3, 15)
 THREE_ARGUMENT_THROW_WARNS = sys.version_info >= (3, 12)
 
 
@@ -114,6 +122,8 @@ class Future:
     __class_getitem__ = classmethod(types.GenericAlias)
 
     def __init__(self, *, loop: Any = None) -> None:
+        if INITIALIZED_ONCE and self._loop is not None:
+            raise RuntimeError(f"{type(self).__name__} object is already initialized")
         if loop is None:
             loop = events.get_event_loop()
         self.attach(loop)
@@ -267,6 +277,14 @@ class Future:
             raise ValueError("_log_traceback can only be set to False")
         self._unretrieved = False
 
+    @property
+    def _cancel_message(self) -> Any:
+        return self._message
+
+    @_cancel_message.setter
+    def _cancel_message(self, value: Any) -> None:
+        self._message = value
+
     def _make_cancelled_error(self) -> CancelledError:
         return self.cancelled_error()
 
@@ -333,11 +351,10 @@ class Future:
         if not isinstance(exception, BaseException):
             raise TypeError("invalid exception object")
         if isinstance(exception, StopIteration):
+            if not STOP_ITERATION_IS_WRAPPED:
+                raise TypeError(STOP_ITERATION_PROBLEM)
             cause = exception
-            exception = RuntimeError(
-                "StopIteration interacts badly with generators and cannot be raised "
-                "into a Future"
-            )
+            exception = RuntimeError(STOP_ITERATION_PROBLEM)
             exception.__cause__ = cause
             exception.__context__ = cause
         self._exception = exception
@@ -353,7 +370,7 @@ class Future:
             return False
         if self._loop is None:
             raise self.not_pending()
-        self._cancel_message = msg
+        self._message = msg
         self._status = native.CANCELLED
         self.schedule_callbacks()
         return True
@@ -377,9 +394,9 @@ class Future:
         if error is not None:
             self._cancelled_exc = None
             return error
-        if self._cancel_message is None:
+        if self._message is None:
             return CancelledError()
-        return CancelledError(self._cancel_message)
+        return CancelledError(self._message)
 
     def callback_pairs(self) -> list[tuple[Any, Any]]:
         """Return a new list of all who wait, as (callback or task, context or None)."""
@@ -397,13 +414,13 @@ native.give_defaults(
     {
         "_asyncio_future_blocking": False,
         "_attributes": None,
-        "_cancel_message": None,
         "_cancelled_exc": None,
         "_exception": None,
         "_exception_tb": None,
         "_first_callback": None,
         "_first_context": None,
         "_loop": None,
+        "_message": None,
         "_more_callbacks": None,
         "_ready": None,
         "_result": None,
@@ -420,6 +437,8 @@ def allow_attributes(example: Future) -> None:
 
 
 allow_attributes(Future.__new__(Future))
+native.keep_freed(Future)
+native.keep_freed(FutureIterator)
 
 
 def new_future(loop: Any, ready: ReadyQueue | None) -> Future:

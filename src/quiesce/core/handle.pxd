@@ -2,7 +2,6 @@ cimport cython
 from quiesce.core cimport native
 
 
-@cython.freelist(256)
 cdef class Handle:
     cdef readonly object _callback
     cdef readonly tuple _args

@@ -96,6 +96,8 @@ class Handle:
             raise
         except BaseException as error:  # noqa: BLE001 - asyncio reports these too
             failures.callback_failed(self, error)
+        # Interpreted, the traceback leads here: see "Cycles" in `task`.
+        self = None  # noqa: PLW0642
 
 
 def make_handle(
@@ -114,3 +116,6 @@ def make_handle(
     handle._repr = None
     handle._source_traceback = None
     return handle
+
+
+native.keep_freed(Handle)

@@ -23,4 +23,5 @@ cdef extern from "native.h":
     int lazy_attributes "QUIESCE_LAZY_ATTRIBUTES"(object type, object owner, PyObject *field) except -1
     int give_defaults "quiesce_give_defaults"(object type, dict defaults) noexcept
     int inherit_attributes "quiesce_inherit_attributes"(object subtype, object base) except -1
+    int keep_freed "quiesce_keep_freed"(object type) noexcept
     void release "Py_XDECREF"(PyObject *) noexcept

@@ -28,6 +28,7 @@ __all__ = [
     "give_defaults",
     "identity_hash",
     "inherit_attributes",
+    "keep_freed",
     "lazy_attributes",
     "now",
     "release",
@@ -95,6 +96,10 @@ def lazy_attributes(type_: type, owner: object, field: object) -> None:
 
 def inherit_attributes(subtype: type, base: type) -> None:
     """Allow any attribute on instances of a subtype too: any Python class does."""
+
+
+def keep_freed(type_: type) -> None:
+    """Keep the memory of dead instances for new ones: Python's own business here."""
 
 
 def give_defaults(type_: type, defaults: dict[str, Any]) -> None:

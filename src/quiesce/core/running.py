@@ -52,34 +52,32 @@ if sys.version_info >= (3, 14):
 class TasksOfAllLoops(WeakSet[Any]):
     """What `asyncio.all_tasks` reads: asyncio's own tasks and those of our loops."""
 
+    is_in_place = False
+
     def __iter__(self) -> Iterator[Any]:
         yield from WeakSet.__iter__(self)
         for loop in list(loops):
             yield from loop.pending_tasks.all()
 
 
-def asyncio_registry() -> WeakSet[Any] | None:
-    """Return the weak set that `asyncio.all_tasks` reads, or None if it is not found."""
-    for name in ("_scheduled_tasks", "_all_tasks"):
-        registry = getattr(asyncio_tasks, name, None)
-        if isinstance(registry, WeakSet):
-            return registry
-    native_module = sys.modules.get("_asyncio")
-    sets = [held for held in gc.get_referents(native_module) if isinstance(held, WeakSet)]
-    return sets[0] if len(sets) == 1 else None
+def asyncio_registries() -> list[WeakSet[Any]]:
+    """Return the weak sets that `asyncio.all_tasks` reads, in C and in Python."""
+    held: list[Any] = [
+        getattr(asyncio_tasks, "_scheduled_tasks", None),
+        getattr(asyncio_tasks, "_all_tasks", None),
+    ]
+    if current_tasks is None:
+        held += gc.get_referents(sys.modules.get("_asyncio"))
+    return [registry for registry in held if isinstance(registry, WeakSet)]
 
 
 def add_loop(loop: Any) -> None:
     """Let asyncio's functions see the tasks of `loop` from now on."""
     loops.add(loop)
-    registry = asyncio_registry()
-    if registry is not None and type(registry) is WeakSet:
-        registry.__class__ = TasksOfAllLoops
-
-
-def is_seen(registry: WeakSet[Any] | None = None) -> bool:
-    """Tell whether asyncio's `all_tasks` gives the tasks of our loops."""
-    return type(registry or asyncio_registry()) is TasksOfAllLoops
+    if not TasksOfAllLoops.is_in_place:
+        for registry in asyncio_registries():
+            registry.__class__ = TasksOfAllLoops
+        TasksOfAllLoops.is_in_place = True
 
 
 def current_task(loop: Any = None) -> Any:

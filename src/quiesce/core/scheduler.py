@@ -313,6 +313,7 @@ class Scheduler:
                 batch[taken] = None
                 taken += 1
                 self.run_item(item)
+                item = None
         finally:
             self.ready.give_back(batch, taken)
             self.unpolled += taken
@@ -325,6 +326,7 @@ class Scheduler:
             self.run_task(item)
         else:
             self.run_handle(item)
+        item = None
 
     def run_task(self, task: Task) -> None:
         """Resume `task` as the current one."""
@@ -332,6 +334,7 @@ class Scheduler:
         if PUBLISHES_EAGERLY:
             self.publish()
         task.resume()
+        task = None
 
     def run_handle(self, handle: Handle) -> None:
         """Run a callback, outside any task."""
@@ -340,6 +343,7 @@ class Scheduler:
             self.publish()
         if not handle._cancelled:
             handle.run()
+        handle = None
 
     def run_observed(self, item: Any) -> None:
         """Run `item` and tell the observer before and after."""

@@ -32,7 +32,7 @@ cdef class Task(Future):
     cdef Task _previous
     cdef readonly int _num_cancels_requested
     cdef readonly bint _must_cancel
-    cdef public bint _log_destroy_pending
+    cdef bint _reports_loss
 
     cdef int begin(self, object coro, object name, object context) except -1
     cdef int resume(self) except -1

@@ -15,6 +15,10 @@ Invariants:
 
 The names with an underscore are those that asyncio's own code and libraries touch. Read
 `scheduler` next.
+
+Cycles: in interpreted runs the traceback of a failed coroutine leads to our frames, and they
+to the task that holds the exception. Each of them forgets the task when it is left, so that
+a failed task that is dropped is gone, and reported, at once.
 """
 
 from __future__ import annotations
@@ -57,6 +61,9 @@ class TaskWakeup:
     def awaiter(self) -> Task:
         """Who waits, for the call graph."""
         return self.task
+
+    def __repr__(self) -> str:
+        return f"<wakeup of the task at {id(self.task):#x}>"
 
     def __call__(self, future: Any) -> None:
         error = None
@@ -118,6 +125,7 @@ class Task(Future):
         Future.__init__(self, loop=loop)
         if self._source_traceback:
             del self._source_traceback[len(self._source_traceback) - native.OWN_FRAMES :]
+        self.ended()
         check_coroutine(coro)
         check_context(context)
         self.begin(coro, name, context)
@@ -135,11 +143,20 @@ class Task(Future):
         return base_tasks._task_repr(self)
 
     def __del__(self) -> None:
-        if self._status == native.PENDING and self._log_destroy_pending:
+        if self._status == native.PENDING and self._reports_loss:
             failures.task_destroyed(self)
         if self._unretrieved:
             self._unretrieved = False
             failures.exception_never_retrieved(self)
+
+    @property
+    def _log_destroy_pending(self) -> bool:
+        """Whether to report the task if it is dropped before it is done."""
+        return self._reports_loss
+
+    @_log_destroy_pending.setter
+    def _log_destroy_pending(self, value: bool) -> None:
+        self._reports_loss = bool(value)
 
     # -- what users call
 
@@ -236,7 +253,7 @@ class Task(Future):
             self._number = task_count
         else:
             self._name = str(name)
-        self._log_destroy_pending = True
+        self._reports_loss = True
 
     def resume(self) -> None:
         """Go on, now that what the task waited for is there, if it waited."""
@@ -244,14 +261,16 @@ class Task(Future):
             self.step(None)
         else:
             self.step(outcome_error(self._fut_waiter))
+        self = None  # noqa: PLW0642 - see "Cycles" above
 
-    def step(self, error: BaseException | None) -> None:
+    def step(self, error: BaseException | None) -> int:
         """Run the coroutine until it yields, returns or raises; throw `error` if there is one.
 
         Lets nothing out but `KeyboardInterrupt` and `SystemExit`, which end the loop's run.
         """
         if self._status != native.PENDING:
-            raise InvalidStateError(f"__step(): already done: {self!r}, {error!r}")
+            failures.step_too_late(self, error)
+            return 0
         if self._must_cancel:
             if not isinstance(error, CancelledError):
                 error = self.cancelled_error()
@@ -271,6 +290,8 @@ class Task(Future):
                 self.came_to_return(value)
             else:
                 self.came_to_yield(value)
+        self = None  # noqa: PLW0642 - see "Cycles" above
+        return 0
 
     def ended(self) -> None:
         """Leave the loop's pending tasks."""
@@ -283,7 +304,7 @@ class Task(Future):
         if self._must_cancel:
             # It returned without waiting once more, so the request never reached it.
             self._must_cancel = False
-            self.mark_cancelled(self._cancel_message)
+            self.mark_cancelled(self._message)
         else:
             self.finish(value)
 
@@ -292,7 +313,7 @@ class Task(Future):
         self.ended()
         if isinstance(error, CancelledError):
             self._cancelled_exc = error
-            self.mark_cancelled(self._cancel_message)
+            self.mark_cancelled(self._message)
         else:
             self.fail(error)
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
@@ -320,7 +341,7 @@ class Task(Future):
         future._asyncio_future_blocking = False
         self._fut_waiter = future
         future.wait_for_it(self, None)
-        if self._must_cancel and future.cancel(msg=self._cancel_message):
+        if self._must_cancel and future.cancel(msg=self._message):
             self._must_cancel = False
         return True
 
@@ -332,7 +353,7 @@ class Task(Future):
             yielded._asyncio_future_blocking = False
             yielded.add_done_callback(TaskWakeup(self), context=native.copy_context())
             self._fut_waiter = yielded
-            if self._must_cancel and yielded.cancel(msg=self._cancel_message):
+            if self._must_cancel and yielded.cancel(msg=self._message):
                 self._must_cancel = False
         else:
             self.again(RuntimeError(problem))
@@ -393,6 +414,8 @@ def start_eagerly(task: Task) -> None:
         pending.add(task)
     else:
         asyncio.tasks._register_task(task)
+    # Raises RuntimeError, to the caller, if the context is entered already.
+    task._context.run(bool)
     step_as_callback(task, None)
     if task.done():
         forget_coroutine(task)
@@ -478,11 +501,12 @@ def cancel_chain(task: Task, msg: object) -> bool:
             break
         task = inner
     task._must_cancel = True
-    task._cancel_message = msg
+    task._message = msg
     return True
 
 
 native.inherit_attributes(Task, Future)
+native.keep_freed(Task)
 
 native.give_defaults(
     Task,
@@ -490,13 +514,13 @@ native.give_defaults(
         "_context": None,
         "_coro": None,
         "_fut_waiter": None,
-        "_log_destroy_pending": False,
         "_must_cancel": False,
         "_name": None,
         "_next": None,
         "_num_cancels_requested": 0,
         "_number": 0,
         "_previous": None,
+        "_reports_loss": False,
     },
 )
 

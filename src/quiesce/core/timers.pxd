@@ -3,7 +3,6 @@ from quiesce.core cimport native
 from quiesce.core.handle cimport Handle
 
 
-@cython.freelist(256)
 cdef class TimerHandle(Handle):
     cdef readonly double _when
     cdef unsigned long long _order

@@ -246,3 +246,6 @@ def sift_down(heap: list[TimerHandle], place: int, timer: TimerHandle) -> None:
         place = child
         child = 2 * place + 1
     heap[place] = timer
+
+
+native.keep_freed(TimerHandle)
