@@ -1,0 +1,279 @@
+"""A program that Ctrl-C hits again and again, anywhere, and that must stay whole.
+
+``python interrupted_program.py COUNT SEED`` lets dozens of tasks work, interrupts the
+loop COUNT times and checks now and then, without signals, that nothing was lost: every
+task ends, every timer fires, and the loop answers as a new one does. An interrupt
+may end the task in whose code it is raised; no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import random
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import quiesce
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from interrupter import Interrupter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+WORKERS = 5
+"""How many tasks of each kind."""
+
+CHECK_EVERY = 500
+"""Interrupts between two checks."""
+
+PATIENCE = 20.0
+"""Seconds after which a task that should end is taken for lost."""
+
+LONGEST_WAIT = 300e-6
+
+
+class Program:
+    """The tasks, the loop they run on, and what is known to have happened."""
+
+    def __init__(self, seed: int) -> None:
+        self.loop = quiesce.new_event_loop()
+        self.chance = random.Random(seed)
+        self.interrupter = Interrupter(seed, LONGEST_WAIT)
+        self.winding_up = False
+        self.tasks: list[asyncio.Task[Any]] = []
+        self.mains: list[asyncio.Future[Any]] = []
+        self.rounds: collections.Counter[str] = collections.Counter()
+        self.interrupts = 0
+        self.errors: list[dict[str, Any]] = []
+        self.loop.set_exception_handler(lambda _, context: self.errors.append(context))
+        self.posted = 0
+        self.received: collections.deque[int] = collections.deque()
+
+    # -- what the tasks do: whoever wakes them is the loop, and no code of ours
+
+    async def give_way(self) -> None:
+        await quiesce.sleep(0)
+
+    async def wait_for_a_timer(self) -> None:
+        future = self.loop.create_future()
+        self.loop.call_later(self.chance.random() * 1e-4, future.set_result, None)
+        await future
+
+    async def wait_for_a_callback(self) -> None:
+        future = self.loop.create_future()
+        self.loop.call_soon(future.set_result, None)
+        await future
+
+    async def wait_for_a_task(self) -> None:
+        await self.loop.create_task(quiesce.sleep(0))
+
+    async def cancel_a_timer(self) -> None:
+        future = self.loop.create_future()
+        late = self.loop.call_later(60, future.set_result, None)
+        self.loop.call_soon(future.cancel)
+        try:
+            await future
+        except asyncio.CancelledError:
+            late.cancel()
+
+    async def wait_under_a_timeout(self) -> None:
+        future = self.loop.create_future()
+        self.loop.call_soon(future.set_result, None)
+        async with quiesce.timeout(60):
+            await future
+
+    async def pass_through_a_queue(self) -> None:
+        queue: Any = quiesce.Queue(1)
+        self.loop.call_soon(queue.put_nowait, None)
+        await queue.get()
+
+    async def gather_some(self) -> None:
+        await quiesce.gather(quiesce.sleep(0), quiesce.sleep(1e-5), quiesce.sleep(0))
+
+    async def work(self, once: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while not self.winding_up:
+            await once()
+            self.rounds[once.__name__] += 1
+
+    def kinds(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        return [
+            self.give_way,
+            self.wait_for_a_timer,
+            self.wait_for_a_callback,
+            self.wait_for_a_task,
+            self.cancel_a_timer,
+            self.wait_under_a_timeout,
+            self.pass_through_a_queue,
+            self.gather_some,
+        ]
+
+    # -- what interrupts them
+
+    def interrupt(self) -> None:
+        """Run the loop until one signal has come, however often it interrupts."""
+        asked = False
+        while True:
+            try:
+                if not asked:
+                    asked = True
+                    self.interrupter.request()
+                while not self.interrupter.has_sent():
+                    self.run_for_a_while()
+                time.sleep(0)  # where a signal that has just come is noticed
+            except KeyboardInterrupt:
+                self.interrupts += 1
+            else:
+                return
+
+    def run_for_a_while(self) -> None:
+        """Run until something is done, in one of the ways there are."""
+        way = self.chance.randrange(4)
+        if way == 0:
+            future = self.loop.create_future()
+            self.loop.call_soon(set_if_pending, future)
+            self.run_until(future)
+        elif way == 1:
+            main = self.loop.create_task(quiesce.sleep(self.chance.random() * 1e-4))
+            self.mains.append(main)
+            self.run_until(main)
+        elif way == 2:
+            self.loop.call_later(self.chance.random() * 1e-4, self.loop.stop)
+            self.loop.run_forever()
+        else:
+            self.loop.call_soon(self.loop.stop)
+            self.loop.run_forever()
+
+    def run_until(self, future: asyncio.Future[Any]) -> None:
+        try:
+            self.loop.run_until_complete(future)
+        except RuntimeError as error:
+            # A stop that an interrupt kept from taking effect takes effect here.
+            if "stopped before Future completed" not in str(error):
+                raise
+
+    def post_from_thread(self) -> None:
+        """Hand over numbers from another thread while signals come."""
+        while not self.winding_up:
+            self.loop.call_soon_threadsafe(self.received.append, self.posted)
+            self.posted += 1
+            time.sleep(2e-4)
+
+    # -- what must hold
+
+    def storm(self, count: int) -> None:
+        """Interrupt `count` times, then wind up and check that all is well."""
+        self.winding_up = False
+        workers = [once for once in self.kinds() for _ in range(WORKERS)]
+        tasks = [self.loop.create_task(self.work(once)) for once in workers]
+        thread = threading.Thread(target=self.post_from_thread, daemon=True)
+        thread.start()
+        target = self.interrupts + count
+        while self.interrupts < target:
+            self.interrupt()
+            for index, task in enumerate(tasks):
+                if task.done():
+                    self.tasks.append(task)
+                    tasks[index] = self.loop.create_task(self.work(workers[index]))
+        self.winding_up = True
+        thread.join()
+        self.tasks += tasks
+        self.finish(self.tasks + self.mains)
+        self.check()
+
+    def finish(self, everybody: list[Any]) -> None:
+        """Run until all tasks have ended; fail if one does not."""
+        deadline = time.monotonic() + PATIENCE
+        while pending := [each for each in everybody if not each.done()]:
+            if time.monotonic() > deadline:
+                fail(f"lost: {[describe(task) for task in pending]}")
+            self.loop.call_later(0.01, self.loop.stop)
+            self.run_to_the_stop()
+        for each in everybody:
+            if not each.cancelled() and each.exception() is not None:
+                expect(isinstance(each.exception(), KeyboardInterrupt), repr(each))
+        self.tasks.clear()
+        self.mains.clear()
+
+    def run_to_the_stop(self) -> None:
+        """Run, although a task may still raise what interrupted the one it awaited."""
+        while True:
+            try:
+                self.loop.run_forever()
+            except KeyboardInterrupt:
+                continue
+            return
+
+    def check(self) -> None:
+        """Ask the loop to do each thing it does, now that nothing interrupts it."""
+        loop = self.loop
+        loop.run_until_complete(quiesce.sleep(0.001))
+        expect(list(self.received) == list(range(self.posted)), "lost from a thread")
+        self.received.clear()
+        self.posted = 0
+        expect(not loop.is_running(), "it thinks it runs")
+        expect(asyncio._get_running_loop() is None, "a loop is left running")
+        expect(asyncio.current_task(loop) is None, "a task is left current")
+        for task in asyncio.all_tasks(loop):
+            fail(f"left over: {describe(task)}")
+        order: list[int] = []
+        delays = [0.004, 0.001, 0.003, 0.001, 0.002]
+        for delay in delays:
+            loop.call_later(delay, order.append, int(delay * 1000))
+        loop.call_later(0.01, loop.stop)
+        loop.run_forever()
+        expect(order == sorted(order) and len(order) == len(delays), f"timers: {order}")
+        numbers: list[int] = []
+        for number in range(200):
+            loop.call_soon(numbers.append, number)
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        expect(numbers == list(range(200)), f"callbacks: {numbers}")
+        threading.Timer(0.01, loop.call_soon_threadsafe, (loop.stop,)).start()
+        loop.run_forever()
+        expect(not self.errors, f"errors: {self.errors[:3]}")
+
+
+def set_if_pending(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def describe(task: Any) -> str:
+    """Say where a task hangs and what it waits for."""
+    waits_for = getattr(task, "_fut_waiter", None)
+    where = getattr(getattr(task, "_coro", None), "cr_await", None)
+    return f"{task!r} waits for {waits_for!r} at {where!r}"
+
+
+def expect(holds: bool, otherwise: str) -> None:
+    if not holds:
+        fail(otherwise)
+
+
+def fail(why: str) -> None:
+    raise SystemExit(f"BROKEN: {why}")
+
+
+def main(count: int, seed: int) -> None:
+    """Interrupt a loop `count` times; status 1 and a line if something breaks."""
+    program = Program(seed)
+    try:
+        while program.interrupts < count:
+            program.storm(min(CHECK_EVERY, count - program.interrupts))
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        program.interrupter.close()
+    program.loop.close()
+    mode = "compiled" if quiesce.COMPILED else "interpreted"
+    sys.stdout.write(f"{program.interrupts} interrupts, {mode}: {program.rounds}\n")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
