@@ -66,10 +66,12 @@ cdef class Scheduler:
     cdef int clear_current(self) except -1
     cdef TimerHandle timer_after(self, double delay, object callback, tuple args, object context)
     cdef TimerHandle timer_at(self, double when, double now, object callback, tuple args, object context)
+    cdef Task plain_task(self, object coro, object name, object context)
     cdef int begin_run(self) except -1
     cdef int end_run(self) except -1
     cdef int check_closed(self) except -1
     cdef int check_not_running(self) except -1
 
 
+cpdef object make_task(Scheduler loop, object coro)
 cdef object caller_stack()

@@ -140,7 +140,7 @@ class Scheduler:
         # Futures may go round `call_soon` only where nobody has put something in its way.
         plain = type(self).call_soon is Scheduler.call_soon
         self.direct_ready = self.ready if plain else None
-        self.plain_tasks = plain
+        self.plain_tasks = False
         self.set_debug(coroutines._is_debug_mode())
         running.add_loop(self)
 
@@ -543,13 +543,10 @@ class Scheduler:
         """
         if self.closed:
             self.check_closed()
-        if self.plain_tasks and eager_start is None and context is None:
-            if type(coro) is CoroutineType:
-                if self.has_incoming:
-                    self.queue_incoming()
-                return new_task(
-                    self, self.ready, self.pending_tasks, coro, name, native.copy_context()
-                )
+        if self.plain_tasks and eager_start is None and type(coro) is CoroutineType:
+            return self.plain_task(
+                coro, name, native.copy_context() if context is None else context
+            )
         if self.task_factory is not None and not self.eager_tasks:
             return call_task_factory(
                 self.task_factory, self, coro, name, context, eager_start
@@ -560,6 +557,12 @@ class Scheduler:
         if self.debug:
             task._source_traceback = caller_stack()
         return task
+
+    def plain_task(self, coro: Any, name: object, context: Context) -> Task:
+        """Make a task where there is nothing to ask."""
+        if self.has_incoming:
+            self.queue_incoming()
+        return new_task(self, self.ready, self.pending_tasks, coro, name, context)
 
     def set_task_factory(self, factory: Any) -> None:
         """Let ``factory(loop, coro, **kwargs)`` make the tasks; None restores our own.
@@ -579,7 +582,10 @@ class Scheduler:
     def note_what_is_plain(self) -> None:
         """Work out whether tasks can be made without asking anything."""
         self.plain_tasks = (
-            self.direct_ready is not None and self.task_factory is None and not self.debug
+            self.direct_ready is not None
+            and type(self).create_task is Scheduler.create_task
+            and self.task_factory is None
+            and not self.debug
         )
 
     # -- file descriptors
@@ -681,6 +687,16 @@ class Scheduler:
             raise RuntimeError("This event loop is already running")
         if events._get_running_loop() is not None:
             raise RuntimeError("Cannot run the event loop while another loop is running")
+
+
+def make_task(loop: Scheduler, coro: Any) -> Any:
+    """Do what ``loop.create_task(coro)`` does; compiled, without a call from Python.
+
+    `coro` is a native coroutine.
+    """
+    if loop.plain_tasks and not loop.closed:
+        return loop.plain_task(coro, None, native.copy_context())
+    return loop.create_task(coro)
 
 
 class TimeMethod:

@@ -48,7 +48,7 @@ cdef class Task(Future):
 
 cdef class PendingTasks:
     cdef Task ring
-    cdef int add(self, Task task) except -1
+    cpdef int add(self, Task task) except -1
     @cython.locals(task=Task)
     cpdef list all(self)
     @cython.locals(task=Task)
