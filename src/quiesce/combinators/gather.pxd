@@ -8,11 +8,13 @@ from quiesce.core.task cimport Task
 cdef object CoroutineType
 cdef object ensure_future
 cdef object running_loop
+cdef object deque
 
 
 cdef class Gathering(Future):
     cdef readonly list children
     cdef readonly Py_ssize_t left
+    cdef ChildNotice notice
     cdef bint keeps_errors
     cdef bint cancel_requested
 
@@ -21,18 +23,25 @@ cdef class Gathering(Future):
     cdef int complete(self, object last) except -1
 
 
-cdef class ChildDone(Handle):
+cdef class ChildNotice(Handle):
     cdef readonly Gathering gathering
-    cdef object child
+    cdef object done
+    cdef int told(self, object future) except -1
     cdef int run(self) except -1
 
 
 @cython.locals(gathering=Gathering)
-cdef Gathering new_gathering(object loop, bint keeps_errors)
-@cython.locals(done=ChildDone)
-cdef ChildDone new_child_done(Gathering gathering, object child)
-cdef bint wait_for_ours(Gathering gathering, Future child) except -1
+cdef Gathering new_gathering(object loop, list children, bint keeps_errors)
+@cython.locals(notice=ChildNotice)
+cdef ChildNotice new_notice(Gathering gathering)
+cdef bint kept_by_ours(ChildNotice notice, Future child) except -1
 cdef object error_of(object child)
 cdef bint succeeded(Future future) except -1
+cdef bint is_done(object child) except -1
+cdef bint is_pending(Future future) except -1
 cdef object result_of(object child)
+cdef object result_of_ours(Future future)
 cdef object task_for(object loop, object awaitable)
+cdef int keep_quiet(Task task) except -1
+@cython.locals(gathering=Gathering, done_now=list)
+cdef Gathering gathered(object loop, dict known, list children, bint keeps_errors)

@@ -1,7 +1,7 @@
 """Waiting for many at once, for the list of their results.
 
 `gather` makes a `Gathering`, the future that is awaited. Each child that is ours keeps a
-`ChildDone`, a handle that is queued as itself when the child is done; one that is not ours
+`ChildNotice`, a handle that is queued as itself when the child is done; one that is not ours
 gets it as an ordinary done-callback.
 """
 
@@ -11,6 +11,7 @@ import asyncio
 import types
 from asyncio import events
 from asyncio.exceptions import CancelledError
+from collections import deque
 from typing import Any
 
 from quiesce.combinators.ensure_future import ensure_future, loop_of
@@ -30,7 +31,7 @@ class Gathering(Future):
     Cancelling it cancels every child that is not done.
     """
 
-    __slots__ = ("cancel_requested", "children", "keeps_errors", "left")
+    __slots__ = ("cancel_requested", "children", "keeps_errors", "left", "notice")
 
     @property
     def __class__(self) -> type:
@@ -52,8 +53,8 @@ class Gathering(Future):
     def add(self, child: Any) -> None:
         """Wait for one child."""
         exact = type(child) is Task or type(child) is Future
-        if not (exact and wait_for_ours(self, child)):
-            child.add_done_callback(new_child_done(self, child))
+        if not (exact and kept_by_ours(self.notice, child)):
+            child.add_done_callback(self.notice)
 
     def child_done(self, child: Any) -> None:
         """Take note of a child that is done."""
@@ -78,10 +79,13 @@ class Gathering(Future):
             self.finish([result_of(child) for child in self.children])
 
 
-class ChildDone(Handle):
-    """Tells a `Gathering` that one child is done."""
+class ChildNotice(Handle):
+    """What the children keep of a `Gathering`: queued once for each that is done.
 
-    __slots__ = ("child", "gathering")
+    One serves all of them, so it notes which they are, in the order in which it is queued.
+    """
+
+    __slots__ = ("done", "gathering")
 
     @property
     def awaiter(self) -> Gathering:
@@ -89,53 +93,63 @@ class ChildDone(Handle):
         return self.gathering
 
     @property
-    def _wakeup(self) -> ChildDone:
+    def _wakeup(self) -> ChildNotice:
         return self
 
     def __call__(self, child: Any) -> None:
         self.gathering.child_done(child)
 
+    def told(self, future: Any) -> None:
+        """Take note of a child that is done."""
+        self.done.append(future)
+
     def run(self) -> None:
-        """Tell it, from the ready queue."""
-        self.gathering.child_done(self.child)
+        """Pass on the first child that was noted."""
+        self.gathering.child_done(self.done.popleft())
 
 
 native.give_defaults(
     Gathering,
-    {"cancel_requested": False, "children": None, "keeps_errors": False, "left": 0},
+    {
+        "cancel_requested": False,
+        "children": None,
+        "keeps_errors": False,
+        "left": 0,
+        "notice": None,
+    },
 )
-native.keep_freed(ChildDone)
 
 
-def new_gathering(loop: Any, keeps_errors: bool) -> Gathering:
-    """Make a gathering without children."""
+def new_gathering(loop: Any, children: list[Any], keeps_errors: bool) -> Gathering:
+    """Make a gathering that waits for nothing yet."""
     gathering = Gathering.__new__(Gathering)
     gathering.attach(loop)
-    gathering.children = []
+    gathering.children = children
     gathering.keeps_errors = keeps_errors
+    gathering.notice = new_notice(gathering)
     return gathering
 
 
-def new_child_done(gathering: Gathering, child: Any) -> ChildDone:
-    """Make the handle that `child` keeps for `gathering`."""
-    done = ChildDone.__new__(ChildDone)
-    done._callback = None
-    done._args = None
-    done._context = None
-    done._loop = gathering._loop
-    done._source_traceback = None
-    done._repr = None
-    done._cancelled = False
-    done.gathering = gathering
-    done.child = child
-    return done
+def new_notice(gathering: Gathering) -> ChildNotice:
+    """Make what the children of `gathering` keep."""
+    notice = ChildNotice.__new__(ChildNotice)
+    notice._callback = None
+    notice._args = None
+    notice._context = None
+    notice._loop = gathering._loop
+    notice._source_traceback = None
+    notice._repr = None
+    notice._cancelled = False
+    notice.gathering = gathering
+    notice.done = deque()
+    return notice
 
 
-def wait_for_ours(gathering: Gathering, child: Future) -> bool:
-    """Wait in a child that is ours; return False if it is not on one of our loops."""
+def kept_by_ours(notice: ChildNotice, child: Future) -> bool:
+    """Let a child that is ours keep `notice`; return False if its loop is not ours."""
     if child._ready is None:
         return False
-    child.wait_for_it(new_child_done(gathering, child), None)
+    child.wait_for_it(notice, None)
     return True
 
 
@@ -153,8 +167,22 @@ def succeeded(future: Future) -> bool:
     return future._status == native.FINISHED and future._exception is None
 
 
+def is_done(child: Any) -> bool:
+    """Tell whether there is an outcome."""
+    if type(child) is Task:
+        return not is_pending(child)
+    return child.done()
+
+
+def is_pending(future: Future) -> bool:
+    """Tell whether there is no outcome."""
+    return future._status == native.PENDING
+
+
 def result_of(child: Any) -> Any:
     """Return what a child that is done stands for in the list."""
+    if type(child) is Task and succeeded(child):
+        return result_of_ours(child)
     if child.cancelled():
         message = child._cancel_message
         return CancelledError("" if message is None else message)
@@ -162,16 +190,30 @@ def result_of(child: Any) -> Any:
     return child.result() if error is None else error
 
 
+def result_of_ours(future: Future) -> Any:
+    """Return the result there is."""
+    return future._result
+
+
 def task_for(loop: Any, awaitable: Any) -> Any:
-    """Return `awaitable` as a future of `loop`, or of any loop if there is none yet."""
+    """Return `awaitable` as a future of `loop`, or of any loop if there is none yet.
+
+    A task that is made here is not reported if it is dropped: nobody else can know of it.
+    """
     if type(awaitable) is CoroutineType and isinstance(loop, Scheduler):
         child = make_task(loop, awaitable)
     else:
         child = ensure_future(awaitable, loop=loop)
-    if child is not awaitable:
-        # Whoever cancels the gathering deals with it: no task is lost silently.
+    if type(child) is Task and child is not awaitable:
+        keep_quiet(child)
+    elif child is not awaitable:
         child._log_destroy_pending = False
     return child
+
+
+def keep_quiet(task: Task) -> None:
+    """Do not report `task` if it is dropped before it is done."""
+    task._reports_loss = False
 
 
 def gather(*coros_or_futures: Any, return_exceptions: bool = False) -> Any:
@@ -206,12 +248,11 @@ def gathered(
     loop: Any, known: dict[Any, Any], children: list[Any], keeps_errors: bool
 ) -> Gathering:
     """Make the gathering of `children`, each of which stands once in `known`."""
-    gathering = new_gathering(loop, keeps_errors)
-    gathering.children = children
+    gathering = new_gathering(loop, children, keeps_errors)
     gathering.left = len(known)
     done_now = []
     for child in known.values():
-        if child.done():
+        if is_done(child):
             done_now.append(child)
         else:
             gathering.add(child)

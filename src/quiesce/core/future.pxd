@@ -1,6 +1,6 @@
 cimport cython
 from quiesce.core cimport native
-from quiesce.core.handle cimport Handle, make_handle
+from quiesce.core.handle cimport Handle, make_handle, tell
 from quiesce.core.ready cimport ReadyQueue
 
 

@@ -8,6 +8,7 @@ Invariants:
 
 - The first callback stands in the future itself, so that the usual single waiter costs no
   allocation. A waiting task is stored as itself, with no context: it is queued as itself.
+  So is a handle that wants to be told which future is done (`Handle.told`).
 - ``_ready`` is the ready queue of the future's loop if callbacks may go straight to it, and
   None on a foreign loop or one whose class overrides ``call_soon``: then they go that way.
 
@@ -26,7 +27,7 @@ from asyncio.format_helpers import extract_stack
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core import failures, native
-from quiesce.core.handle import make_handle
+from quiesce.core.handle import Handle, make_handle, tell
 from quiesce.core.ready import ReadyQueue
 
 if TYPE_CHECKING:
@@ -298,7 +299,7 @@ class Future:
             self._ready = ready
 
     def wait_for_it(self, waiter: Any, context: Context | None) -> None:
-        """Queue `waiter` when there is an outcome: a task (no context) or a callback."""
+        """Queue `waiter` when there is an outcome: a callback, or as itself (no context)."""
         if self._status != native.PENDING:
             self.schedule(waiter, context)
         elif self._first_callback is None:
@@ -330,6 +331,8 @@ class Future:
                 waiter, context = waiter._wakeup, native.copy_context()
             self._loop.call_soon(waiter, self, context=context)
         elif context is None:
+            if isinstance(waiter, Handle):
+                tell(waiter, self)
             self._ready.push(waiter)
         else:
             self._ready.push(make_handle(waiter, (self,), self._loop, context))

@@ -11,8 +11,10 @@ cdef class Handle:
     cdef public object _repr
     cdef readonly bint _cancelled
     cdef object __weakref__
+    cdef int told(self, object future) except -1
     cdef int run(self) except -1
 
 
+cpdef int tell(Handle handle, object future) except -1
 @cython.locals(handle=Handle)
 cpdef Handle make_handle(object callback, tuple args, object loop, object context)

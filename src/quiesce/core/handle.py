@@ -88,6 +88,12 @@ class Handle:
         """Run the callback now, as libraries that wrap handles do."""
         self.run()
 
+    def told(self, future: Any) -> None:
+        """Take note that `future`, which keeps this handle, is done; before it is queued.
+
+        Only for handles that are kept by futures as themselves; others are not told.
+        """
+
     def run(self) -> None:
         """Run the callback in its context; an error goes to the exception handler."""
         try:
@@ -98,6 +104,11 @@ class Handle:
             failures.callback_failed(self, error)
         # Interpreted, the traceback leads here: see "Cycles" in `task`.
         self = None  # noqa: PLW0642
+
+
+def tell(handle: Handle, future: Any) -> None:
+    """Let `handle` take note that `future` is done."""
+    handle.told(future)
 
 
 def make_handle(
