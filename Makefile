@@ -22,9 +22,9 @@ help:
 	@echo 'make clean        remove what the others made'
 
 demo: $(DEMO)/.ready
-	@$(DEMO)/bin/python -c 'import quiesce; print("quiesce runs", ("interpreted" \
-	    + "; no compiled modules could be built here", "compiled")[quiesce.COMPILED])'
-	$(DEMO)/bin/python examples/crawl.py $(ARGS)
+	@$(DEMO)/bin/python -c 'import quiesce; quiesce.COMPILED or print("quiesce is not", \
+	    "compiled; QUIESCE_COMPILE=require pip install . says why")'
+	$(DEMO)/bin/quiesce run examples/crawl.py $(ARGS)
 
 test: lint types test-interpreted test-compiled
 
