@@ -146,6 +146,13 @@ class TestCase(utils.TestCase):
     # Its name is CPython's; pytest is not to collect it.
     __test__ = False
 
+    @staticmethod
+    def close_loop(loop: Any) -> None:
+        """Close `loop` once the threads of its executor have ended."""
+        if not loop.is_closed() and not isinstance(loop, VirtualLoop):
+            loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
     def new_test_loop(
         self, gen: Callable[[], Generator[float, float]] | None = None
     ) -> VirtualLoop:
