@@ -261,7 +261,8 @@ async def main(options: argparse.Namespace) -> None:
     site = Site(options.root)
     server = await asyncio.start_server(site.serve, HOST, 0, backlog=1024)
     port = server.sockets[0].getsockname()[1]
-    print(f"crawling {options.root} at http://{HOST}:{port}/", flush=True)
+    runtime = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+    print(f"crawling {options.root} at http://{HOST}:{port}/ on {runtime}", flush=True)
     shows = not options.plain and progress is not None
     bar = asyncio.create_task(show_progress(report)) if shows else None
     ending = "stopped early"

@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from quiesce.combinators.wait_for import wait_for
     from quiesce.core.future import Future
     from quiesce.core.handle import Handle
-    from quiesce.core.native import COMPILED
     from quiesce.core.running import (
         all_tasks,
         current_task,
     )
+    from quiesce.core.scheduler import COMPILED
     from quiesce.core.task import Task
     from quiesce.core.timers import TimerHandle
     from quiesce.errors import Terminated
@@ -122,8 +122,8 @@ HOMES = {
     "quiesce.combinators.wait_for": ("wait_for",),
     "quiesce.core.future": ("Future",),
     "quiesce.core.handle": ("Handle",),
-    "quiesce.core.native": ("COMPILED",),
     "quiesce.core.running": ("all_tasks", "current_task"),
+    "quiesce.core.scheduler": ("COMPILED",),
     "quiesce.core.task": ("Task",),
     "quiesce.core.timers": ("TimerHandle",),
     "quiesce.errors": ("Terminated",),

@@ -88,6 +88,7 @@ class Runner:
         self._is_whole_program = False
         self._main: Any = None
         self._asked_main = False
+        self._ends_others: Any = None
 
     def __enter__(self) -> Self:
         self.get_loop()
@@ -163,6 +164,8 @@ class Runner:
             raise
         finally:
             self._main = None
+            if self._ends_others is not None:
+                self._ends_others.cancel()
         if self._asked_main and self._triggers.signum == signal.SIGINT:
             # Main has dealt with the Ctrl-C by itself, as asyncio lets it.
             self._triggers.answered = True
@@ -205,7 +208,7 @@ class Runner:
         main.cancel()
         self._asked_main = True
         if self._is_whole_program:
-            self._loop.call_later(
+            self._ends_others = self._loop.call_later(
                 sequence.MAIN_ALONE, sequence.cancel_others, self._loop, main
             )
 

@@ -24,7 +24,8 @@ def show(error: BaseException) -> None:
         raise
     except BaseException as failed:  # noqa: BLE001 - shown as Python shows it
         print("Error in sys.excepthook:", file=sys.stderr)
-        sys.__excepthook__(type(failed), failed, without_ours(failed.__traceback__))
+        failed.__traceback__ = without_ours(failed.__traceback__)
+        sys.__excepthook__(type(failed), failed, failed.__traceback__)
         print("\nOriginal exception was:", file=sys.stderr)
         sys.__excepthook__(type(error), error, error.__traceback__)
 

@@ -28,27 +28,23 @@ def run(words: list[str]) -> int:
     By SystemExit and by a signal the process ends as it would have under ``python``.
     """
     target, arguments = find(words)
-    enter(target.folder, target.name)
-    sys.argv[1:] = arguments
+    enter(target.folder, [target.name, *arguments])
     # Order matters: exit functions are called last registered first, and this one is to
     # come after those of the program and of everything it imports.
     atexit.register(last_act := LastAct())
     HeldSignals({signal.SIGTERM: terminate}).hold()
-    try:
-        run_to_the_end(target)
-    except Terminated as end:
-        last_act.die_of(end.signum)
-        raise
-    except (SystemExit, Problem):
-        raise
-    except KeyboardInterrupt as error:
+    error = end_of(target)
+    if isinstance(error, Terminated):
+        last_act.die_of(error.signum)
+    elif isinstance(error, KeyboardInterrupt):
         show(error)
         # Python itself ends the process by SIGINT then; the traceback has been shown.
         sys.excepthook = lambda *_: None
-        raise
-    except BaseException as error:  # noqa: BLE001 - shown as Python shows it
+    elif error is not None and not isinstance(error, (SystemExit, Problem)):
         show(error)
         return 1
+    if error is not None:
+        raise error
     return 0
 
 
@@ -69,19 +65,23 @@ class LastAct:
             die_of(self.signum)
 
 
-def run_to_the_end(target: Target) -> None:
-    """Run the program, and then what it left on loops that it drove itself."""
+def end_of(target: Target) -> BaseException | None:
+    """Run the program, and return the exception that it ended with, if any."""
     from quiesce import runner
 
     runner.install()
     try:
-        body = target.load()
-        if isinstance(body, CodeType):
-            exec(body, vars(fresh_main(target)))  # noqa: S102 - this is the command
-        else:
-            runner.run(body())
-    finally:
-        end_open_loops()
+        try:
+            body = target.load()
+            if isinstance(body, CodeType):
+                exec(body, vars(fresh_main(target)))  # noqa: S102 - this is the command
+            else:
+                runner.run(body())
+        finally:
+            end_open_loops()
+    except BaseException as error:  # noqa: BLE001 - it is dealt with by the caller
+        return error
+    return None
 
 
 def fresh_main(target: Target) -> ModuleType:

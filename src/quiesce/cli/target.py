@@ -58,6 +58,8 @@ def find(words: list[str]) -> tuple[Target, list[str]]:
     """
     match words:
         case ["-m", module, *arguments]:
+            # The packages it is in are imported to find it, and see this.
+            enter(os.getcwd(), ["-m", *arguments])
             return module_target(module), arguments
         case ["-c", text, *arguments]:
             return text_target(text), arguments
@@ -77,21 +79,22 @@ def find(words: list[str]) -> tuple[Target, list[str]]:
             raise Problem("run needs a file, -m, -c or package.module:function")
 
 
-def enter(folder: str, name: str) -> None:
-    """Set ``sys.argv[0]`` and, unless Python was told to leave it, ``sys.path[0]``."""
+def enter(folder: str, words: list[str]) -> None:
+    """Set ``sys.argv`` and, unless Python was told to leave it, ``sys.path[0]``."""
+    sys.argv[:] = words
     if not sys.flags.safe_path:
         sys.path[0] = folder
-    sys.argv[0] = name
 
 
 def path_target(path: str) -> Target:
     """Find a program in a file, or in a folder or zip file with a ``__main__.py``."""
-    found = PathFinder.find_spec("__main__", [path])
+    # As Python makes it absolute: not any shorter.
+    place = os.path.join(os.getcwd(), path)
+    found = PathFinder.find_spec("__main__", [place])
     if found is not None:
-        return Target(path, path, lambda: code_of(found), attributes_of(found))
+        return Target(path, place, lambda: code_of(found), attributes_of(found))
     if os.path.isdir(path):
         raise Problem(f"no __main__.py in {path}")
-    place = os.path.abspath(path)
     loader: SourceFileLoader | SourcelessFileLoader
     if path.endswith(".pyc"):
         loader = SourcelessFileLoader("__main__", place)
@@ -143,7 +146,6 @@ def stdin_target() -> Target:
 
 def module_target(name: str) -> Target:
     """Find the program that is a module, or a package with a ``__main__`` module."""
-    enter(os.getcwd(), "-m")
     spec = spec_of(name)
     if spec.submodule_search_locations is not None:
         try:

@@ -50,11 +50,12 @@ def end_tasks(loop: AbstractEventLoop, *, at_once: bool = False) -> None:
     `at_once` everything is asked again and given one second.
     """
     while pending := all_tasks(loop):
-        in_cleanup = [task for task in pending if was_asked(task)]
         if at_once:
             cancel_each(pending)
             loop.run_until_complete(wait(pending, timeout=AT_ONCE))
+            name_survivors(task for task in pending if not task.done())
             break
+        in_cleanup = [task for task in pending if was_asked(task)]
         cancel_each(pending.difference(in_cleanup))
         if in_cleanup:
             loop.run_until_complete(wait(pending, timeout=IN_CLEANUP))
@@ -94,6 +95,13 @@ def report_failures(loop: AbstractEventLoop, tasks: Iterable[Any]) -> None:
     for task in tasks:
         if not task.cancelled() and task.exception() is not None:
             report_failure(loop, task)
+
+
+def name_survivors(tasks: Iterable[Any]) -> None:
+    """Say which tasks are given up, in place of what is said when they are dropped."""
+    for task in tasks:
+        task._log_destroy_pending = False
+        print(f"quiesce: did not end in time: {task!r}", file=sys.stderr)  # noqa: T201
 
 
 def report_failure(loop: AbstractEventLoop, task: Any) -> None:
