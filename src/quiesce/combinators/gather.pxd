@@ -8,24 +8,23 @@ from quiesce.core.task cimport Task
 cdef object CoroutineType
 cdef object ensure_future
 cdef object running_loop
-cdef object deque
+cdef object loop_of
 
 
 cdef class Gathering(Future):
     cdef readonly list children
     cdef readonly Py_ssize_t left
-    cdef ChildNotice notice
     cdef bint keeps_errors
     cdef bint cancel_requested
 
-    cdef int add(self, object child) except -1
     cdef int child_done(self, object child) except -1
     cdef int complete(self, object last) except -1
 
 
 cdef class ChildNotice(Handle):
     cdef readonly Gathering gathering
-    cdef object done
+    cdef list done
+    cdef Py_ssize_t passed_on
     cdef int told(self, object future) except -1
     cdef int run(self) except -1
 
@@ -34,6 +33,7 @@ cdef class ChildNotice(Handle):
 cdef Gathering new_gathering(object loop, list children, bint keeps_errors)
 @cython.locals(notice=ChildNotice)
 cdef ChildNotice new_notice(Gathering gathering)
+cdef int leave_notice(ChildNotice notice, object child) except -1
 cdef bint kept_by_ours(ChildNotice notice, Future child) except -1
 cdef object error_of(object child)
 cdef bint succeeded(Future future) except -1
@@ -43,5 +43,7 @@ cdef object result_of(object child)
 cdef object result_of_ours(Future future)
 cdef object task_for(object loop, object awaitable)
 cdef int keep_quiet(Task task) except -1
-@cython.locals(gathering=Gathering, done_now=list)
-cdef Gathering gathered(object loop, dict known, list children, bint keeps_errors)
+@cython.locals(children=list)
+cdef list children_for(object loop, object awaitables)
+@cython.locals(gathering=Gathering, done_now=list, notice=ChildNotice)
+cdef Gathering gathered(list once, list children, bint keeps_errors)

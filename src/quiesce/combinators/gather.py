@@ -11,7 +11,6 @@ import asyncio
 import types
 from asyncio import events
 from asyncio.exceptions import CancelledError
-from collections import deque
 from typing import Any
 
 from quiesce.combinators.ensure_future import ensure_future, loop_of
@@ -31,7 +30,7 @@ class Gathering(Future):
     Cancelling it cancels every child that is not done.
     """
 
-    __slots__ = ("cancel_requested", "children", "keeps_errors", "left", "notice")
+    __slots__ = ("cancel_requested", "children", "keeps_errors", "left")
 
     @property
     def __class__(self) -> type:
@@ -49,12 +48,6 @@ class Gathering(Future):
         if cancelled:
             self.cancel_requested = True
         return cancelled
-
-    def add(self, child: Any) -> None:
-        """Wait for one child."""
-        exact = type(child) is Task or type(child) is Future
-        if not (exact and kept_by_ours(self.notice, child)):
-            child.add_done_callback(self.notice)
 
     def child_done(self, child: Any) -> None:
         """Take note of a child that is done."""
@@ -85,7 +78,7 @@ class ChildNotice(Handle):
     One serves all of them, so it notes which they are, in the order in which it is queued.
     """
 
-    __slots__ = ("done", "gathering")
+    __slots__ = ("done", "gathering", "passed_on")
 
     @property
     def awaiter(self) -> Gathering:
@@ -105,7 +98,10 @@ class ChildNotice(Handle):
 
     def run(self) -> None:
         """Pass on the first child that was noted."""
-        self.gathering.child_done(self.done.popleft())
+        child = self.done[self.passed_on]
+        self.done[self.passed_on] = None
+        self.passed_on += 1
+        self.gathering.child_done(child)
 
 
 native.give_defaults(
@@ -115,7 +111,6 @@ native.give_defaults(
         "children": None,
         "keeps_errors": False,
         "left": 0,
-        "notice": None,
     },
 )
 
@@ -126,7 +121,6 @@ def new_gathering(loop: Any, children: list[Any], keeps_errors: bool) -> Gatheri
     gathering.attach(loop)
     gathering.children = children
     gathering.keeps_errors = keeps_errors
-    gathering.notice = new_notice(gathering)
     return gathering
 
 
@@ -141,8 +135,16 @@ def new_notice(gathering: Gathering) -> ChildNotice:
     notice._repr = None
     notice._cancelled = False
     notice.gathering = gathering
-    notice.done = deque()
+    notice.done = []
+    notice.passed_on = 0
     return notice
+
+
+def leave_notice(notice: ChildNotice, child: Any) -> None:
+    """Let `child` keep `notice`."""
+    exact = type(child) is Task or type(child) is Future
+    if not (exact and kept_by_ours(notice, child)):
+        child.add_done_callback(notice)
 
 
 def kept_by_ours(notice: ChildNotice, child: Future) -> bool:
@@ -231,31 +233,41 @@ def gather(*coros_or_futures: Any, return_exceptions: bool = False) -> Any:
         outer = (events.get_event_loop() if loop is None else loop).create_future()
         outer.set_result([])
         return outer
-    known = {}
+    if len(set(coros_or_futures)) == len(coros_or_futures):
+        children = children_for(loop, coros_or_futures)
+        return gathered(children, children, return_exceptions)
+    known = list(dict.fromkeys(coros_or_futures))
+    once = children_for(loop, known)
+    by_awaitable = dict(zip(known, once, strict=True))
+    return gathered(
+        once,
+        [by_awaitable[awaitable] for awaitable in coros_or_futures],
+        return_exceptions,
+    )
+
+
+def children_for(loop: Any, awaitables: Any) -> list[Any]:
+    """Return the awaitables as futures of one loop: `loop`, or else that of the first."""
     children = []
-    for awaitable in coros_or_futures:
-        child = known.get(awaitable)
-        if child is None:
-            child = task_for(loop, awaitable)
-            if loop is None:
-                loop = loop_of(child)
-            known[awaitable] = child
+    for awaitable in awaitables:
+        child = task_for(loop, awaitable)
+        if loop is None:
+            loop = loop_of(child)
         children.append(child)
-    return gathered(loop, known, children, return_exceptions)
+    return children
 
 
-def gathered(
-    loop: Any, known: dict[Any, Any], children: list[Any], keeps_errors: bool
-) -> Gathering:
-    """Make the gathering of `children`, each of which stands once in `known`."""
-    gathering = new_gathering(loop, children, keeps_errors)
-    gathering.left = len(known)
+def gathered(once: list[Any], children: list[Any], keeps_errors: bool) -> Gathering:
+    """Make the gathering of `children`, each of which stands once in `once`."""
+    gathering = new_gathering(loop_of(once[0]), children, keeps_errors)
+    gathering.left = len(once)
+    notice = new_notice(gathering)
     done_now = []
-    for child in known.values():
+    for child in once:
         if is_done(child):
             done_now.append(child)
         else:
-            gathering.add(child)
+            leave_notice(notice, child)
     for child in done_now:
         gathering.child_done(child)
     return gathering
