@@ -78,18 +78,23 @@ static int quiesce_call_one_in(PyObject *context, PyObject *callback, PyObject *
 /* Leave StopIteration(value) set. The caller's bare `raise StopIteration` returns NULL
    without touching it, so that no traceback is made for a value that only passes. */
 static inline int quiesce_stop_with(PyObject *value) {
+    PyTypeObject *type = (PyTypeObject *)PyExc_StopIteration;
+    PyObject *args, *stop = NULL;
     if (value == Py_None)
         return 0;
-    if (!PyTuple_Check(value) && !PyExceptionInstance_Check(value)) {
-        PyErr_SetObject(PyExc_StopIteration, value);
+    args = PyTuple_Pack(1, value);
+    if (args != NULL)
+        stop = type->tp_new(type, args, NULL);
+    Py_XDECREF(args);
+    if (stop == NULL)
         return 0;
-    }
-    /* PyErr_SetObject would take a tuple for arguments and an exception for itself. */
-    PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, value);
-    if (stop != NULL) {
-        PyErr_SetObject(PyExc_StopIteration, stop);
-        Py_DECREF(stop);
-    }
+    /* All that StopIteration.__init__ does beyond __new__. */
+    ((PyStopIterationObject *)stop)->value = Py_NewRef(value);
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(stop);
+#else
+    PyErr_Restore(Py_NewRef(PyExc_StopIteration), stop, NULL);
+#endif
     return 0;
 }
 

@@ -19,6 +19,8 @@ cdef extern from "native.h":
     int stop_with "quiesce_stop_with"(object value) noexcept
     int truncate "quiesce_truncate"(list items) except -1
     Py_hash_t identity_hash "quiesce_identity_hash"(object thing) noexcept
+    Py_ssize_t references "Py_REFCNT"(object thing) noexcept
+    Py_ssize_t size "Py_SIZE"(object items) noexcept
     int check_signals "PyErr_CheckSignals"() except -1
     int lazy_attributes "QUIESCE_LAZY_ATTRIBUTES"(object type, object owner, PyObject *field) except -1
     int give_defaults "quiesce_give_defaults"(object type, dict defaults) noexcept

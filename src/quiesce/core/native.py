@@ -6,6 +6,7 @@ file runs only where nothing is compiled. Both sides promise the same.
 
 from __future__ import annotations
 
+import sys
 from contextvars import Context, copy_context
 from time import monotonic as now
 from time import monotonic_ns as ticks
@@ -31,9 +32,11 @@ __all__ = [
     "keep_freed",
     "lazy_attributes",
     "now",
+    "references",
     "release",
     "returned",
     "send_in",
+    "size",
     "stop_with",
     "ticks",
     "truncate",
@@ -84,6 +87,16 @@ def truncate(items: list[Any]) -> None:
 def identity_hash(thing: object) -> int:
     """Return what objects without a hash of their own have."""
     return object.__hash__(thing)
+
+
+def references(thing: object) -> int:
+    """Return how many references there are to `thing`: here, more than anybody counts on."""
+    return sys.maxsize
+
+
+def size(items: Any) -> int:
+    """Return the length of a list or a deque."""
+    return len(items)
 
 
 def check_signals() -> None:
