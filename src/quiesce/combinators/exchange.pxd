@@ -21,6 +21,8 @@ cdef class Exchange:
     cdef object store
     cdef object take
     cdef object joined
+    cdef Put spare_put
+    cdef Get spare_get
     cdef ReadyQueue ready
     cdef double limit
     cdef bint direct
@@ -40,8 +42,6 @@ cdef class Exchange:
 cdef int wake_next(object waiters) except -1
 
 
-@cython.freelist(64)
-@cython.no_gc_clear
 cdef class Move:
     cdef Exchange exchange
     cdef object item

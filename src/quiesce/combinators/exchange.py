@@ -56,6 +56,8 @@ class Exchange:
         "joined",
         "limit",
         "ready",
+        "spare_get",
+        "spare_put",
         "store",
         "take",
     )
@@ -73,6 +75,8 @@ class Exchange:
         self.store = None
         self.take = None
         self.joined = None
+        self.spare_put = None
+        self.spare_get = None
 
     # -- what users call
 
@@ -82,9 +86,12 @@ class Exchange:
         If the wait is cancelled, `item` was not added. Raises `QueueShutDown` if the queue
         is shut down, also to those who already wait.
         """
-        put = Put.__new__(Put)
+        put = self.spare_put
+        if put is None or put.exchange is not None or native.references(put) > 2:
+            put = Put.__new__(Put)
+            put.waiter = None
+            self.spare_put = put
         put.exchange = self
-        put.waiter = None
         put.item = item
         return put
 
@@ -94,10 +101,13 @@ class Exchange:
         If the wait is cancelled, no item was removed. Raises `QueueShutDown` if the queue is
         shut down and empty, also to those who already wait.
         """
-        get = Get.__new__(Get)
+        get = self.spare_get
+        if get is None or get.exchange is not None or native.references(get) > 2:
+            get = Get.__new__(Get)
+            get.waiter = None
+            get.item = None
+            self.spare_get = get
         get.exchange = self
-        get.waiter = None
-        get.item = None
         return get
 
     def put_nowait(self, item: Any) -> None:
@@ -163,13 +173,13 @@ class Exchange:
     def has_room(self) -> bool:
         """Tell whether an item may be added."""
         if self.direct:
-            return len(self.items) < self.limit
+            return native.size(self.items) < self.limit
         return not self.full()
 
     def has_items(self) -> bool:
         """Tell whether an item may be removed."""
         if self.direct:
-            return len(self.items) > 0
+            return native.size(self.items) > 0
         return not self.empty()
 
     def put_now(self, item: Any) -> None:
@@ -185,7 +195,7 @@ class Exchange:
         if self._unfinished_tasks == 0 and self.joined is not None:
             self.joined.clear()
         self._unfinished_tasks += 1
-        if self._getters:
+        if native.size(self._getters):
             wake_next(self._getters)
 
     def get_now(self) -> Any:
@@ -193,7 +203,7 @@ class Exchange:
         if not self.has_items():
             raise QueueShutDown if self._is_shutdown else QueueEmpty
         item = self.take() if self.direct else self._get()
-        if self._putters:
+        if native.size(self._putters):
             wake_next(self._putters)
         return item
 
@@ -236,12 +246,6 @@ class Move:
 
     __slots__ = ("exchange", "item", "waiter")
 
-    def __getattr__(self, name: str) -> str:
-        # A task that runs this shows these, as it does for any coroutine.
-        if name in ("__name__", "__qualname__"):
-            return f"Queue.{type(self).__name__.lower()}"
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
     def __await__(self) -> Move:
         return self
 
@@ -268,15 +272,13 @@ class Move:
         if waiter is None:
             return
         line = self.line(exchange)
-        if line is None:
-            return  # The garbage collector has emptied the exchange already.
         if waiter._status != native.FINISHED:
             if waiter in line:
                 line.remove(waiter)
         elif self.can_move(exchange):
             wake_next(line)
 
-    def __dealloc__(self) -> None:
+    def __del__(self) -> None:
         if self.waiter is not None:
             self.close()
         elif self.exchange is not None:
@@ -300,6 +302,11 @@ class Move:
         """Stand in line, and return the future to wait for."""
         waiter = exchange.new_waiter()
         self.line(exchange).append(waiter)
+        # Only its task may hold it now, so that it ends with the task if that is dropped.
+        if exchange.spare_put is self:
+            exchange.spare_put = None
+        elif exchange.spare_get is self:
+            exchange.spare_get = None
         self.exchange = exchange
         self.waiter = waiter
         waiter._asyncio_future_blocking = True
@@ -318,6 +325,10 @@ class Put(Move):
     """One ``queue.put(item)``."""
 
     __slots__ = ()
+
+    # What the repr of a task shows of the coroutine it runs.
+    __name__ = "Queue.put"
+    __qualname__ = "Queue.put"
 
     def __next__(self) -> Future:
         exchange = self.begin_step()
@@ -345,6 +356,9 @@ class Get(Move):
 
     __slots__ = ()
 
+    __name__ = "Queue.get"
+    __qualname__ = "Queue.get"
+
     def __next__(self) -> Future:
         exchange = self.begin_step()
         if not exchange._is_shutdown and not exchange.has_items():
@@ -364,6 +378,6 @@ class Get(Move):
         return exchange.has_items()
 
 
-if not native.COMPILED:
-    # Compiled, `__dealloc__` is the finalizer itself.
-    Move.__del__ = Move.__dealloc__
+# A queue lives on these: one for each item that is put, and one for each that is got.
+native.keep_freed(Put)
+native.keep_freed(Get)

@@ -20,7 +20,6 @@ cdef class Timeout:
 
 
 @cython.final
-@cython.freelist(16)
 cdef class Entry:
     cdef Timeout entered
 
