@@ -23,6 +23,7 @@ from quiesce.net import (
     unix_socket,
 )
 from quiesce.net import pipe as pipes
+from quiesce.offload.threads import DefaultExecutor
 from quiesce.system import new_poller
 from quiesce.system.signals import SignalHandlers
 from quiesce.tls import openers, start_tls
@@ -30,6 +31,7 @@ from quiesce.tls import openers, start_tls
 if TYPE_CHECKING:
     import ssl as tls
     from collections.abc import Callable
+    from concurrent.futures import Executor
 
     from quiesce.core.clock import Clock
     from quiesce.core.poller import Poller
@@ -42,24 +44,60 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
     exactly give simulated ones.
     """
 
+    # asyncio's base class leaves room for a dictionary. As long as nothing is stored in it,
+    # Python finds the methods of a loop without binding them, which every call pays for.
+    __slots__ = ("executor", "signal_handlers")
+
     def __init__(self, *, clock: Clock | None = None, poller: Poller | None = None) -> None:
         super().__init__(new_poller() if poller is None else poller, clock)
+        self.executor = DefaultExecutor(self)
         self.signal_handlers = SignalHandlers(self)
 
     def __del__(self) -> None:
         if not self.is_closed():
-            warnings.warn(f"unclosed event loop {self!r}", ResourceWarning, source=self, stacklevel=1)
+            warnings.warn(
+                f"unclosed event loop {self!r}", ResourceWarning, source=self, stacklevel=1
+            )
             if not self.is_running():
                 self.close()
 
     def close(self) -> None:
         """Forget all callbacks, give signals their usual effect, free all resources.
 
-        Raises `RuntimeError` while the loop runs; harmless if repeated.
+        Threads of the default executor are left to end by themselves. Raises `RuntimeError`
+        while the loop runs; harmless if repeated.
         """
         if not self.is_running():
             self.signal_handlers.close()
+            self.executor.abandon()
         super().close()
+
+    async def shutdown_asyncgens(self) -> None:
+        """Close every live asynchronous generator that was iterated in this loop."""
+        await self.async_generators.close_all()
+
+    # -- blocking functions
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[..., Any], *args: Any
+    ) -> Any:
+        """Return a future for ``func(*args)`` in `executor`, or in the default one.
+
+        Cancelling it does not stop a function that has begun. Raises `RuntimeError` on a
+        closed loop, and once the default executor was shut down.
+        """
+        self.check_closed()
+        if self.get_debug():
+            self.check_call(func, "run_in_executor")
+        return self.executor.submit(executor, func, *args)
+
+    def set_default_executor(self, executor: Executor) -> None:
+        """Run blocking functions in `executor`, a ThreadPoolExecutor, from now on."""
+        self.executor.replace(executor)
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait until the default executor's threads have ended, `timeout` seconds at most."""
+        await self.executor.shut_down(timeout)
 
     # -- signals
 
