@@ -286,6 +286,10 @@ class Future:
     def _cancel_message(self, value: Any) -> None:
         self._message = value
 
+    @_cancel_message.deleter
+    def _cancel_message(self) -> None:
+        raise AttributeError("_cancel_message cannot be deleted")
+
     def _make_cancelled_error(self) -> CancelledError:
         return self.cancelled_error()
 

@@ -68,13 +68,6 @@ static int quiesce_call_in(PyObject *context, PyObject *callback, PyObject *args
     return quiesce_leave(context, value);
 }
 
-/* Call callback(argument) inside context and drop what it returns. */
-static int quiesce_call_one_in(PyObject *context, PyObject *callback, PyObject *argument) {
-    if (PyContext_Enter(context) < 0)
-        return -1;
-    return quiesce_leave(context, PyObject_CallOneArg(callback, argument));
-}
-
 /* Leave StopIteration(value) set. The caller's bare `raise StopIteration` returns NULL
    without touching it, so that no traceback is made for a value that only passes. */
 static inline int quiesce_stop_with(PyObject *value) {

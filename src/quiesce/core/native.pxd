@@ -15,7 +15,6 @@ cdef extern from "native.h":
     object send_in "quiesce_send_in"(object context, object coro)
     bint returned "quiesce_returned"() noexcept
     int call_in "quiesce_call_in"(object context, object callback, tuple args) except -1
-    int call_one_in "quiesce_call_one_in"(object context, object callback, object argument) except -1
     int stop_with "quiesce_stop_with"(object value) noexcept
     int truncate "quiesce_truncate"(list items) except -1
     Py_hash_t identity_hash "quiesce_identity_hash"(object thing) noexcept

@@ -23,7 +23,6 @@ __all__ = [
     "PENDING",
     "TICKS_PER_100_US",
     "call_in",
-    "call_one_in",
     "check_signals",
     "copy_context",
     "give_defaults",
@@ -66,12 +65,11 @@ def returned() -> bool:
 
 def call_in(context: Context, callback: Callable[..., Any], args: tuple[Any, ...]) -> None:
     """Call ``callback(*args)`` inside `context`."""
-    context.run(callback, *args)
-
-
-def call_one_in(context: Context, callback: Callable[..., Any], argument: Any) -> None:
-    """Call ``callback(argument)`` inside `context`."""
-    context.run(callback, argument)
+    try:
+        context.run(callback, *args)
+    finally:
+        # An error's traceback keeps this frame: see "Cycles" in `task`.
+        del callback, args
 
 
 def stop_with(value: Any) -> None:

@@ -356,6 +356,7 @@ class Scheduler:
                 self.run_handle(item)
         finally:
             observer.ended(item)
+            item = None
 
     def clear_current(self) -> None:
         """Let no task be the current one."""

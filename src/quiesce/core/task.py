@@ -158,6 +158,10 @@ class Task(Future):
     def _log_destroy_pending(self, value: bool) -> None:
         self._reports_loss = bool(value)
 
+    @_log_destroy_pending.deleter
+    def _log_destroy_pending(self) -> None:
+        raise AttributeError("_log_destroy_pending cannot be deleted")
+
     # -- what users call
 
     @classmethod
