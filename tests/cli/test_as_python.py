@@ -101,7 +101,7 @@ print(type(pickle.loads(pickle.dumps(Thing()))) is Thing)
 
 
 def same(words, folder):
-    """Run with python and with quiesce, check that nothing differs, return how it was."""
+    """Check that quiesce and python run it in the same way; return how it ended."""
     expected = outcome_of(*PYTHON, *words, folder=folder)
     assert outcome_of(*QUIESCE_RUN, *words, folder=folder) == expected
     return expected

@@ -31,7 +31,8 @@ class Child:
     """A program that runs."""
 
     def __init__(self, *words, folder=None):
-        self.stderr = tempfile.TemporaryFile("w+")
+        accept_interrupts()
+        self.stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115 - until __exit__
         self.process = subprocess.Popen(
             [str(word) for word in words],
             stdin=subprocess.PIPE,
@@ -40,7 +41,6 @@ class Child:
             text=True,
             bufsize=1,
             cwd=folder,
-            preexec_fn=accept_signals,
         )
         self.lines = []
         self.hung = False
@@ -85,10 +85,10 @@ class Child:
         return Outcome(status, self.lines, err)
 
 
-def accept_signals():
-    """Let the child be interrupted, also where the tests themselves run with nohup."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def accept_interrupts():
+    """Let children be interrupted, also where the tests themselves run with nohup."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def outcome_of(*words, folder=None):

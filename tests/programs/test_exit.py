@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.programs.children import Child, interrupted, outcome_of
+from tests.programs.children import QUIESCE_RUN, Child, interrupted, outcome_of
 
 BACKGROUND = """
 async def background(name, seconds=0.05):
@@ -57,8 +57,6 @@ def test_sigterm_ends_silently_with_status_143(own_program):
 
 
 def test_sigterm_under_quiesce_run_ends_by_sigterm_after_everything_else(tmp_path):
-    from tests.programs.children import QUIESCE_RUN
-
     path = tmp_path / "program.py"
     path.write_text(
         "import asyncio, atexit\n"

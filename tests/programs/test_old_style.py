@@ -7,7 +7,7 @@ from string import Template
 
 import pytest
 
-from tests.programs.children import Child, interrupted, outcome_of
+from tests.programs.children import QUIESCE_RUN, Child, interrupted, outcome_of
 
 FUNCTIONS = """
 async def f1():
@@ -29,35 +29,39 @@ ensure_future, gather, wait = asyncio.ensure_future, asyncio.gather, asyncio.wai
 """
 
 SHAPES = {
-    "gather": (
-        "loop.run_until_complete(gather(ensure_future(f1()), ensure_future(f2())))",
-        ["two", "one"],
-    ),
-    "wait": (
-        "loop.run_until_complete(wait([ensure_future(f1()), ensure_future(f2())]))",
-        ["two", "one"],
-    ),
-    "coroutine": ("print(loop.run_until_complete(f1()))", ["one", "1"]),
-    "future": (
-        "future = loop.create_future()\n"
-        "loop.call_soon(future.set_result, 'set')\n"
-        "print(loop.run_until_complete(future))",
-        ["set"],
-    ),
-    "errors as results": (
-        "tasks = gather(f1(), fails(), return_exceptions=True)\n"
-        "print(loop.run_until_complete(tasks))",
-        ["one", "[1, ValueError('no')]"],
-    ),
+    "gather": """
+loop.run_until_complete(gather(ensure_future(f1()), ensure_future(f2())))
+""",
+    "wait": """
+loop.run_until_complete(wait([ensure_future(f1()), ensure_future(f2())]))
+""",
+    "coroutine": """
+print(loop.run_until_complete(f1()))
+""",
+    "future": """
+future = loop.create_future()
+loop.call_soon(future.set_result, "set")
+print(loop.run_until_complete(future))
+""",
+    "errors as results": """
+tasks = gather(f1(), fails(), return_exceptions=True)
+print(loop.run_until_complete(tasks))
+""",
+}
+PRINTED = {
+    "gather": ["two", "one"],
+    "wait": ["two", "one"],
+    "coroutine": ["one", "1"],
+    "future": ["set"],
+    "errors as results": ["one", "[1, ValueError('no')]"],
 }
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_loop_is_driven_by_hand(program, shape):
-    text, printed = SHAPES[shape]
-    outcome = outcome_of(*program(f"{FUNCTIONS}{text}\nloop.close()\n"))
+    outcome = outcome_of(*program(f"{FUNCTIONS}{SHAPES[shape]}loop.close()\n"))
     assert (outcome.status, outcome.err) == (0, "")
-    assert outcome.out == printed
+    assert outcome.out == PRINTED[shape]
 
 
 def test_task_has_the_methods_all_tasks_and_current_task(own_program):
@@ -149,8 +153,6 @@ loop = asyncio.new_event_loop()
 task = loop.create_task(worker())
 loop.run_forever()
 """)
-    from tests.programs.children import QUIESCE_RUN
-
     for signum in (signal.SIGINT, signal.SIGTERM):
         with Child(*QUIESCE_RUN, path) as child:
             child.wait_for("ready")

@@ -6,7 +6,8 @@ There are five kinds: a file (or a folder or zip file with a ``__main__.py``), a
 running it; `run` sets it.
 """
 
-# ruff: noqa: PTH - paths stay the text they were given as, like those of `python`
+# Paths stay the text that they were given as, like those of `python`.
+# ruff: noqa: PTH109, PTH110, PTH112, PTH118, PTH120
 
 from __future__ import annotations
 

@@ -60,6 +60,8 @@ class Gathering(Future):
             error = None if self.keeps_errors else error_of(child)
             if error is not None:
                 self.fail(error)
+                # A cancellation is no error that somebody forgot to ask for.
+                self._unretrieved = not isinstance(error, CancelledError)
             elif not self.left:
                 self.complete(child)
 
@@ -68,6 +70,7 @@ class Gathering(Future):
         if self.cancel_requested:
             error = last._make_cancelled_error() if last.cancelled() else CancelledError()
             self.fail(error)
+            self._unretrieved = False
         else:
             self.finish([result_of(child) for child in self.children])
 
