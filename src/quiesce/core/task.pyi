@@ -3,9 +3,9 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import Any
 
-from quiesce.core.future import Future
 from typing_extensions import TypeVar
 
+from quiesce.core.future import Future
 from quiesce.core.ready import ReadyQueue
 
 _T = TypeVar("_T", default=Any)
