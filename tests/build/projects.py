@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -47,10 +48,19 @@ def build(project: Path, **environment: str) -> Path:
     return wheel
 
 
-def run(command: list[str], **environment: str) -> str:
+def build_sdist(project: Path) -> Path:
+    """Build a source distribution."""
+    program = "from setuptools import build_meta; build_meta.build_sdist('dist')"
+    run([sys.executable, "-c", program], folder=project)
+    (archive,) = project.glob("dist/*.tar.gz")
+    return archive
+
+
+def run(command: list[str], folder: Path | None = None, **environment: str) -> str:
     """Run a program to its end and return what it printed; raise if it failed."""
     finished = subprocess.run(
         command,
+        cwd=folder,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -67,6 +77,14 @@ def names_in(wheel: Path) -> set[str]:
     with ZipFile(wheel) as archive:
         names = archive.namelist()
     return {name for name in names if ".dist-info/" not in name}
+
+
+def sources_in(archive: Path) -> set[str]:
+    """The files below src/ of a source distribution."""
+    with tarfile.open(archive) as opened:
+        names = [member.name for member in opened.getmembers() if member.isfile()]
+    inside = (name.partition("/src/")[2] for name in names)
+    return {name for name in inside if name.startswith("quiesce/")}
 
 
 def extensions_in(wheel: Path) -> set[str]:

@@ -10,8 +10,6 @@ from tests.build import declarations
 ASKS = {
     # gives the flag of the C side to Python, as quiesce.COMPILED
     "quiesce/core/scheduler.py": 1,
-    # its finalizer goes by another name
-    "quiesce/combinators/exchange.py": 1,
     # says which mode runs, and what is missing if it is the slower one
     "quiesce/cli/doctor.py": 2,
 }

@@ -21,9 +21,8 @@ def test_each_public_name_of_asyncio_is_exported():
 
 def test_each_exported_name_is_there():
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # asyncio warns of its policies
+        # asyncio's policies are deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
         assert [name for name in quiesce.__all__ if not hasattr(quiesce, name)] == []
 
 

@@ -15,6 +15,11 @@ PLAIN = {
     for pattern in ("*.py", "*.pyi", "py.typed")
     for path in declarations.SOURCE.rglob(pattern)
 }
+FOR_THE_BUILD = {
+    str(path.relative_to(declarations.SOURCE))
+    for pattern in ("*.pxd", "*.h")
+    for path in declarations.SOURCE.rglob(pattern)
+}
 
 
 @pytest.fixture
@@ -83,6 +88,11 @@ def test_nothing_is_built_beside_the_sources(small):
     before = set(small.joinpath("src/quiesce").iterdir())
     projects.build(small, QUIESCE_COMPILE="require")
     assert set(small.joinpath("src/quiesce").iterdir()) == before
+
+
+def test_a_source_distribution_holds_what_a_build_needs(whole):
+    archive = projects.build_sdist(whole)
+    assert projects.sources_in(archive) == PLAIN | FOR_THE_BUILD
 
 
 def break_in_c(pxd):
