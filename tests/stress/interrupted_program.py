@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import functools
 import random
 import signal
 import sys
@@ -25,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from interrupter import Interrupter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
 WORKERS = 5
 """How many tasks of each kind."""
@@ -52,9 +53,14 @@ class Program:
         self.rounds: collections.Counter[str] = collections.Counter()
         self.interrupts = 0
         self.errors: list[dict[str, Any]] = []
-        self.loop.set_exception_handler(lambda _, context: self.errors.append(context))
+        self.loop.set_exception_handler(self.note_error)
         self.posted = 0
         self.received: collections.deque[int] = collections.deque()
+
+    def note_error(self, _: object, context: dict[str, Any]) -> None:
+        """Remember an error; that nobody awaits an interrupted task is none."""
+        if not isinstance(context.get("exception"), KeyboardInterrupt):
+            self.errors.append(context)
 
     # -- what the tasks do: whoever wakes them is the loop, and no code of ours
 
@@ -117,7 +123,11 @@ class Program:
     # -- what interrupts them
 
     def interrupt(self) -> None:
-        """Run the loop until one signal has come, however often it interrupts."""
+        """Run the loop until one signal has come, however often it interrupts.
+
+        While it may come, nothing is asked of the loop but to run.
+        """
+        runs = [self.next_run()]
         asked = False
         while True:
             try:
@@ -125,34 +135,39 @@ class Program:
                     asked = True
                     self.interrupter.request()
                 while not self.interrupter.has_sent():
-                    self.run_for_a_while()
+                    run = runs.pop() if runs else self.run_for_a_moment
+                    run()
                 time.sleep(0)  # where a signal that has just come is noticed
             except KeyboardInterrupt:
                 self.interrupts += 1
             else:
                 return
 
-    def run_for_a_while(self) -> None:
-        """Run until something is done, in one of the ways there are."""
-        way = self.chance.randrange(4)
+    def next_run(self) -> Callable[[], None]:
+        """Prepare one of the ways to run a loop."""
+        way = self.chance.randrange(5)
         if way == 0:
-            future = self.loop.create_future()
-            self.loop.call_soon(set_if_pending, future)
-            self.run_until(future)
-        elif way == 1:
-            main = self.loop.create_task(quiesce.sleep(self.chance.random() * 1e-4))
-            self.mains.append(main)
-            self.run_until(main)
-        elif way == 2:
-            self.loop.call_later(self.chance.random() * 1e-4, self.loop.stop)
-            self.loop.run_forever()
-        else:
+            return self.run_for_a_moment
+        if way == 1:
             self.loop.call_soon(self.loop.stop)
-            self.loop.run_forever()
+            return self.loop.run_forever
+        if way == 2:
+            self.loop.call_later(self.chance.random() * 1e-4, self.loop.stop)
+            return self.loop.run_forever
+        if way == 3:
+            main: asyncio.Future[Any] = self.loop.create_future()
+            self.loop.call_soon(main.set_result, None)
+        else:
+            main = self.loop.create_task(self.wait_for_a_timer())
+            self.mains.append(main)
+        return functools.partial(self.run_until, main)
 
-    def run_until(self, future: asyncio.Future[Any]) -> None:
+    def run_for_a_moment(self) -> None:
+        self.run_until(quiesce.sleep(self.chance.random() * 1e-4))
+
+    def run_until(self, main: Awaitable[Any]) -> None:
         try:
-            self.loop.run_until_complete(future)
+            self.loop.run_until_complete(main)
         except RuntimeError as error:
             # A stop that an interrupt kept from taking effect takes effect here.
             if "stopped before Future completed" not in str(error):
@@ -190,30 +205,36 @@ class Program:
     def finish(self, everybody: list[Any]) -> None:
         """Run until all tasks have ended; fail if one does not."""
         deadline = time.monotonic() + PATIENCE
+        # A task that was made when an interrupt came is on no list of ours.
+        everybody += asyncio.all_tasks(self.loop) - set(everybody)
         while pending := [each for each in everybody if not each.done()]:
             if time.monotonic() > deadline:
                 fail(f"lost: {[describe(task) for task in pending]}")
-            self.loop.call_later(0.01, self.loop.stop)
-            self.run_to_the_stop()
+            self.run_for(0.01)
         for each in everybody:
             if not each.cancelled() and each.exception() is not None:
                 expect(isinstance(each.exception(), KeyboardInterrupt), repr(each))
         self.tasks.clear()
         self.mains.clear()
+        self.run_for(0.01)
 
-    def run_to_the_stop(self) -> None:
-        """Run, although a task may still raise what interrupted the one it awaited."""
-        while True:
+    def run_for(self, seconds: float) -> None:
+        """Run, although a stop may be left over, and an interrupt among the tasks.
+
+        A task that awaits one that was interrupted raises the interrupt again.
+        """
+        end = self.loop.time() + seconds
+        while self.loop.time() < end:
+            stop = self.loop.call_at(end, self.loop.stop)
             try:
                 self.loop.run_forever()
             except KeyboardInterrupt:
-                continue
-            return
+                pass
+            stop.cancel()
 
     def check(self) -> None:
         """Ask the loop to do each thing it does, now that nothing interrupts it."""
         loop = self.loop
-        loop.run_until_complete(quiesce.sleep(0.001))
         expect(list(self.received) == list(range(self.posted)), "lost from a thread")
         self.received.clear()
         self.posted = 0
@@ -238,11 +259,6 @@ class Program:
         threading.Timer(0.01, loop.call_soon_threadsafe, (loop.stop,)).start()
         loop.run_forever()
         expect(not self.errors, f"errors: {self.errors[:3]}")
-
-
-def set_if_pending(future: asyncio.Future[Any]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 def describe(task: Any) -> str:
