@@ -8,6 +8,7 @@ Here that call ends by itself once everything that was pending at the interrupt 
 from __future__ import annotations
 
 import asyncio
+from asyncio.exceptions import CancelledError
 from typing import Any
 
 
@@ -27,7 +28,10 @@ class UnfinishedWait:
             future.add_done_callback(self.one_done)
 
     def one_done(self, future: Any) -> None:
-        """Count one that is done; its outcome is its owner's to ask for."""
+        """Count one that is done; a failure is its owner's to ask for."""
+        if isinstance(getattr(future, "_exception", None), CancelledError):
+            # What `gather` makes of a cancelled child. Nobody waits for it any more.
+            future._log_traceback = False
         self.left -= 1
         if not self.left:
             self.stop()
