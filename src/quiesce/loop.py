@@ -25,6 +25,7 @@ from quiesce.net import (
 from quiesce.net import pipe as pipes
 from quiesce.offload.threads import DefaultExecutor
 from quiesce.system import new_poller
+from quiesce.system.interrupts import InterruptGuard
 from quiesce.system.signals import SignalHandlers
 from quiesce.tls import openers, start_tls
 
@@ -60,6 +61,19 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
             )
             if not self.is_running():
                 self.close()
+
+    def run_forever(self) -> None:
+        """Run until `stop` is called; see `Scheduler.run_forever`.
+
+        In the main thread Ctrl-C raises KeyboardInterrupt in the program's own code, or else
+        between two callbacks.
+        """
+        guard = InterruptGuard(self)
+        guard.begin()
+        try:
+            super().run_forever()
+        finally:
+            guard.end()
 
     def close(self) -> None:
         """Forget all callbacks, give signals their usual effect, free all resources.
