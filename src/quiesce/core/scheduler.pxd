@@ -69,7 +69,7 @@ cdef class Scheduler:
     cdef Task plain_task(self, object coro, object name, object context)
     cdef int begin_run(self) except -1
     cdef int end_run(self) except -1
-    cdef int check_closed(self) except -1
+    cpdef int check_closed(self) except -1
     cdef int check_not_running(self) except -1
 
 

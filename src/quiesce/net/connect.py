@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from quiesce.net.resolve import ensure_resolved
-from quiesce.net.sock_calls import refuse_tls_socket, sock_connect
+from quiesce.net.sock_calls import refuse_tls_socket
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -125,7 +125,7 @@ async def connect_to(
         sock.setblocking(False)
         if sources is not None:
             bind_to_one(sock, family, sources, noted)
-        await sock_connect(loop, sock, address)
+        await loop.sock_connect(sock, address)
     except BaseException as error:
         if sock is not None:
             sock.close()

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from quiesce.net.flow_control import FlowControl
 from quiesce.net.listen import set_reuse_port
 from quiesce.net.resolve import ensure_resolved
-from quiesce.net.sock_calls import sock_connect
 from quiesce.net.transport import refuse_descriptor_in_use, socket_facts
 from quiesce.net.unix_socket import remove_stale_socket
 
@@ -33,7 +32,8 @@ HEADER_SIZE = 8
 NOT_READY = (BlockingIOError, InterruptedError)
 
 
-class DatagramTransport(asyncio.DatagramTransport):
+# asyncio's own is both, and programs ask for either.
+class DatagramTransport(asyncio.DatagramTransport, asyncio.Transport):
     """A datagram socket; made by `create_datagram_endpoint`, ended by `close` or `abort`."""
 
     _sock: socket.socket | None = None
@@ -365,7 +365,7 @@ async def open_socket(
         if local:
             sock.bind(local)
         if remote and not allow_broadcast:
-            await sock_connect(loop, sock, remote)
+            await loop.sock_connect(sock, remote)
     except BaseException:
         sock.close()
         raise

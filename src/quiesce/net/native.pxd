@@ -12,4 +12,5 @@ cdef extern from "native_socket.h":
     Py_ssize_t receive_into "quiesce_net_receive_into"(object sock, int fd, object buffer) except -2
     Py_ssize_t send "quiesce_net_send"(object sock, int fd, object data) except -2
     Py_ssize_t send_chunks "quiesce_net_send_chunks"(object sock, int fd, list chunks, Py_ssize_t first, Py_ssize_t offset) except -2
+    int tell_in "quiesce_tell_in"(object context, object callback, object argument) except -1
     object ask_in "quiesce_ask_in"(object context, object callback, tuple args)

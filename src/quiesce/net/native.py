@@ -64,6 +64,11 @@ def send_chunks(
         return WOULD_BLOCK
 
 
+def tell_in(context: Context, callback: Callable[..., Any], argument: Any) -> None:
+    """Call ``callback(argument)`` inside `context`."""
+    context.run(callback, argument)
+
+
 def ask_in(context: Context, callback: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """Return ``callback(*args)``, called inside `context`."""
     return context.run(callback, *args)

@@ -111,14 +111,26 @@ static Py_ssize_t quiesce_send_chunks(int fd, PyObject *chunks, Py_ssize_t first
     return count < 0 ? quiesce_call_failed() : count;
 }
 
-static PyObject *quiesce_ask_in(PyObject *context, PyObject *callback, PyObject *args) {
-    PyObject *value;
-    if (PyContext_Enter(context) < 0)
-        return NULL;
-    value = PyObject_Call(callback, args, NULL);
+/* Leave the context that a call was made in; an error, once set, passes through. */
+static PyObject *quiesce_leave_after(PyObject *context, PyObject *value) {
     if (PyContext_Exit(context) < 0)
         Py_CLEAR(value);
     return value;
+}
+
+static int quiesce_tell_in(PyObject *context, PyObject *callback, PyObject *argument) {
+    PyObject *value;
+    if (PyContext_Enter(context) < 0)
+        return -1;
+    value = quiesce_leave_after(context, PyObject_CallOneArg(callback, argument));
+    Py_XDECREF(value);
+    return value == NULL ? -1 : 0;
+}
+
+static PyObject *quiesce_ask_in(PyObject *context, PyObject *callback, PyObject *args) {
+    if (PyContext_Enter(context) < 0)
+        return NULL;
+    return quiesce_leave_after(context, PyObject_Call(callback, args, NULL));
 }
 
 #endif

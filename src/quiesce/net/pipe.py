@@ -155,6 +155,8 @@ class Pipe:
 class ReadPipeTransport(asyncio.ReadTransport):
     """A descriptor that is read until its end."""
 
+    # None where the constructor failed.
+    _pipe: Any = None
     refusal = "Pipe transport is for pipes/sockets only."
 
     def __init__(self, loop: Any, pipe: Any, protocol: Any, waiter: Any) -> None:
@@ -168,7 +170,7 @@ class ReadPipeTransport(asyncio.ReadTransport):
         return self._pipe.describe("reading" if self.is_reading() else "idle")
 
     def __del__(self) -> None:
-        if hasattr(self, "_pipe"):
+        if self._pipe is not None:
             self._pipe.abandon()
 
     def _begin(self) -> None:
@@ -232,6 +234,8 @@ class ReadPipeTransport(asyncio.ReadTransport):
 class WritePipeTransport(asyncio.WriteTransport):
     """A descriptor that is written to, until it is closed or nobody reads it."""
 
+    # None where the constructor failed.
+    _pipe: Any = None
     refusal = "Pipe transport is only for pipes, sockets and character devices"
 
     def __init__(self, loop: Any, pipe: Any, protocol: Any, waiter: Any) -> None:
@@ -247,7 +251,7 @@ class WritePipeTransport(asyncio.WriteTransport):
         return self._pipe.describe(f"bufsize={self._buffer.size}")
 
     def __del__(self) -> None:
-        if hasattr(self, "_pipe"):
+        if self._pipe is not None:
             self._pipe.abandon()
 
     def _begin(self) -> None:

@@ -1,14 +1,15 @@
 """The calls of a bare socket that wait: what `loop.sock_recv` and its kin do.
 
 Each tries at once and, where the socket is not ready, again whenever it is. The socket must
-be non-blocking. Who is cancelled while waiting has received or sent nothing, but for
-`sock_sendall`, of which nobody can tell how much was sent.
+be non-blocking. It is the waiting task itself that receives, accepts or sends, so that one
+cancelled while it waits has done none of it, but for `sock_sendall`, of which nobody can tell
+how much was sent.
 """
 
 from __future__ import annotations
 
 import socket
-from functools import partial
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core.handle import Handle
@@ -22,6 +23,9 @@ except ImportError:  # pragma: no cover - a Python built without OpenSSL
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    # Does something with a socket, or raises one of NOT_READY.
+    Call = Callable[[socket.socket], Any]
+
 # What a call raises that would have to wait.
 NOT_READY = (BlockingIOError, InterruptedError)
 RESOLVED_FAMILIES = (socket.AF_INET, socket.AF_INET6)
@@ -30,13 +34,13 @@ RESOLVED_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 async def sock_recv(loop: Any, sock: socket.socket, n: int) -> bytes:
     """Return up to `n` bytes, b"" at the end of the stream."""
     check_socket(loop, sock)
-    return await when_readable(loop, sock, partial(sock.recv, n))
+    return await when_readable(loop, sock, methodcaller("recv", n))
 
 
 async def sock_recv_into(loop: Any, sock: socket.socket, buf: Any) -> int:
     """Receive into `buf`; return how many bytes."""
     check_socket(loop, sock)
-    return await when_readable(loop, sock, partial(sock.recv_into, buf))
+    return await when_readable(loop, sock, methodcaller("recv_into", buf))
 
 
 async def sock_recvfrom(
@@ -44,7 +48,7 @@ async def sock_recvfrom(
 ) -> tuple[bytes, Any]:
     """Return one datagram of up to `bufsize` bytes, and where it came from."""
     check_socket(loop, sock)
-    return await when_readable(loop, sock, partial(sock.recvfrom, bufsize))
+    return await when_readable(loop, sock, methodcaller("recvfrom", bufsize))
 
 
 async def sock_recvfrom_into(
@@ -52,27 +56,28 @@ async def sock_recvfrom_into(
 ) -> tuple[int, Any]:
     """Receive one datagram into `buf`; return how many bytes, and where it came from."""
     check_socket(loop, sock)
-    call = partial(sock.recvfrom_into, buf, nbytes or len(buf))
+    call = methodcaller("recvfrom_into", buf, nbytes or len(buf))
     return await when_readable(loop, sock, call)
 
 
 async def sock_accept(loop: Any, sock: socket.socket) -> tuple[socket.socket, Any]:
     """Return a new connection, non-blocking, and the address of its other end."""
     check_socket(loop, sock)
-    return await when_readable(loop, sock, partial(accept, sock))
+    connection, address = await when_readable(loop, sock, methodcaller("accept"))
+    connection.setblocking(False)
+    return connection, address
 
 
 async def sock_sendall(loop: Any, sock: socket.socket, data: Any) -> None:
     """Send all of `data`, which must not change meanwhile."""
     check_socket(loop, sock)
-    sending = Sending(sock, data)
-    await when_writable(loop, sock, sending.send_rest)
+    await when_writable(loop, sock, Sending(data))
 
 
 async def sock_sendto(loop: Any, sock: socket.socket, data: Any, address: Any) -> int:
     """Send one datagram to `address`; return how many bytes."""
     check_socket(loop, sock)
-    return await when_writable(loop, sock, partial(sock.sendto, data, address))
+    return await when_writable(loop, sock, methodcaller("sendto", data, address))
 
 
 async def sock_connect(loop: Any, sock: socket.socket, address: Any) -> None:
@@ -87,103 +92,74 @@ async def sock_connect(loop: Any, sock: socket.socket, address: Any) -> None:
         sock.connect(address)
     except NOT_READY:
         # Also after EINTR: the connection is being made all the same.
-        await wait_until(
-            loop.fd_callbacks.add_writer,
-            loop.fd_callbacks.remove_writer,
-            loop,
-            sock,
-            partial(check_connected, sock, address),
-        )
-
-
-class Sending:
-    """How much of some bytes has been sent."""
-
-    def __init__(self, sock: socket.socket, data: Any) -> None:
-        self.sock = sock
-        self.rest = memoryview(data).cast("B")
-
-    def send_rest(self) -> None:
-        """Send once; raise BlockingIOError while something is left."""
-        self.rest = self.rest[self.sock.send(self.rest) :]
-        if self.rest:
-            raise BlockingIOError
-
-
-def accept(sock: socket.socket) -> tuple[socket.socket, Any]:
-    """Return a new connection, non-blocking, and the address of its other end."""
-    connection, address = sock.accept()
-    connection.setblocking(False)
-    return connection, address
-
-
-def check_connected(sock: socket.socket, address: Any) -> None:
-    """Raise what went wrong with a connection that was being made."""
+        pass
+    else:
+        return
+    callbacks = loop.fd_callbacks
+    await readiness(loop, sock, callbacks.add_writer, callbacks.remove_writer)
     error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if error:
         raise OSError(error, f"Connect call failed {address}")
 
 
-async def when_readable(
-    loop: Any, sock: socket.socket, call: Callable[[], Any]
-) -> Any:
-    """Return what `call` gives, once the socket can be read."""
-    try:
-        return call()
-    except NOT_READY:
-        callbacks = loop.fd_callbacks
-        return await wait_until(
-            callbacks.add_reader, callbacks.remove_reader, loop, sock, call
-        )
+class Sending:
+    """A call that sends some bytes, each time what is left of them."""
+
+    def __init__(self, data: Any) -> None:
+        self.rest = memoryview(data).cast("B")
+
+    def __call__(self, sock: socket.socket) -> None:
+        """Send once; raise BlockingIOError while something is left."""
+        self.rest = self.rest[sock.send(self.rest) :]
+        if self.rest:
+            raise BlockingIOError
 
 
-async def when_writable(
-    loop: Any, sock: socket.socket, call: Callable[[], Any]
-) -> Any:
-    """Return what `call` gives, once the socket can be written to."""
-    try:
-        return call()
-    except NOT_READY:
-        callbacks = loop.fd_callbacks
-        return await wait_until(
-            callbacks.add_writer, callbacks.remove_writer, loop, sock, call
-        )
+async def when_readable(loop: Any, sock: socket.socket, call: Call) -> Any:
+    """Return what `call` gives, as soon as it need not wait."""
+    callbacks = loop.fd_callbacks
+    while True:
+        try:
+            return call(sock)
+        except NOT_READY:
+            pass
+        await readiness(loop, sock, callbacks.add_reader, callbacks.remove_reader)
 
 
-async def wait_until(
-    add: Callable[[int, Handle], None],
-    remove: Callable[[int], bool],
+async def when_writable(loop: Any, sock: socket.socket, call: Call) -> Any:
+    """Return what `call` gives, as soon as it need not wait."""
+    callbacks = loop.fd_callbacks
+    while True:
+        try:
+            return call(sock)
+        except NOT_READY:
+            pass
+        await readiness(loop, sock, callbacks.add_writer, callbacks.remove_writer)
+
+
+async def readiness(
     loop: Any,
     sock: socket.socket,
-    call: Callable[[], Any],
-) -> Any:
-    """Return what `call` gives at the first event that finds the socket ready."""
-    outcome = loop.create_future()
-    handle = Handle(try_again, (outcome, call), loop)
+    add: Callable[[int, Handle], None],
+    remove: Callable[[int], bool],
+) -> None:
+    """Return when the socket is ready, in the direction that `add` and `remove` concern."""
+    ready = loop.create_future()
+    handle = Handle(wake, (ready,), loop)
     fd = sock.fileno()
     add(fd, handle)
     try:
-        return await outcome
+        await ready
     finally:
         # Cancelled already where another call has taken the place of this one.
         if not handle.cancelled():
             remove(fd)
 
 
-def try_again(outcome: Any, call: Callable[[], Any]) -> None:
-    """Give `outcome` what `call` gives, unless it would have to wait still."""
-    if outcome.done():
-        return
-    try:
-        result = call()
-    except NOT_READY:
-        pass
-    except (SystemExit, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # noqa: BLE001 - whoever waits gets it
-        outcome.set_exception(error)
-    else:
-        outcome.set_result(result)
+def wake(ready: Any) -> None:
+    """Wake whoever awaits `ready`, unless that is cancelled."""
+    if not ready.done():
+        ready.set_result(None)
 
 
 def check_socket(loop: Any, sock: socket.socket) -> None:

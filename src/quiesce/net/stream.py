@@ -282,7 +282,7 @@ class SocketStream(Watcher):
             return
         self.note_received(count, calls.RECEIVE_SIZE)
         try:
-            native.call_one_in(self._context, self._data_received, data)
+            calls.tell_in(self._context, self._data_received, data)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 - asyncio reports these too
@@ -319,7 +319,7 @@ class SocketStream(Watcher):
             return
         self.note_received(count, room)
         try:
-            native.call_one_in(self._context, self._protocol.buffer_updated, count)
+            calls.tell_in(self._context, self._protocol.buffer_updated, count)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 - asyncio reports these too

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from quiesce.net.connect import adopt
 from quiesce.net.listen import Server, serve
-from quiesce.net.sock_calls import sock_connect
 
 if TYPE_CHECKING:
     from quiesce.net.connect import Opener, ProtocolFactory
@@ -38,7 +37,7 @@ async def create_unix_connection(
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
-        await sock_connect(loop, sock, os.fspath(path))
+        await loop.sock_connect(sock, os.fspath(path))
     except BaseException:
         sock.close()
         raise
