@@ -10,34 +10,36 @@ interrupted and ends it then.
 
 from __future__ import annotations
 
-import sys
-
 import quiesce as asyncio
+
+
+def say(text: str) -> None:
+    """Print `text` at once."""
+    print(text, flush=True)
 
 
 async def cook(dish: str, minutes: float) -> None:
     """Cook for as long as it is allowed to, then clean the kitchen."""
     try:
         while True:
-            print(f"cooking {dish}")
+            say(f"cooking {dish}")
             await asyncio.sleep(3600)
     finally:
         await asyncio.sleep(minutes)
-        print(f"cleaned up after {dish}")
+        say(f"cleaned up after {dish}")
 
 
-sys.stdout.reconfigure(line_buffering=True)
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)
 dishes = asyncio.gather(
     asyncio.ensure_future(cook("soup", 0.3)),
     asyncio.ensure_future(cook("dumplings", 0.1)),
 )
-loop.call_soon(print, "Ctrl-C closes the kitchen")
+loop.call_soon(say, "Ctrl-C closes the kitchen")
 try:
     loop.run_until_complete(dishes)
 except KeyboardInterrupt:
-    print("the kitchen closes")
+    say("the kitchen closes")
     for task in asyncio.Task.all_tasks():
         task.cancel()
     loop.run_forever()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 import signal
 import socket
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -113,9 +113,7 @@ def test_chat_passes_on_what_is_said_and_says_goodbye(signum):
 def test_checksums_are_those_of_the_files(words, tree):
     outcome = outcome_of(*words, EXAMPLES / "checksums.py", tree, "--workers", 3)
     files = [path for path in tree.rglob("*") if path.is_file()]
-    sums = [
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path}" for path in files
-    ]
+    sums = [f"{sha256(path.read_bytes()).hexdigest()}  {path}" for path in files]
     assert sorted(outcome.out) == sorted(sums)
     assert outcome.err == f"{tree / 'lost'}: No such file or directory\n"
 
@@ -172,10 +170,10 @@ def test_periodic_completes_what_it_began(signum, tmp_path):
 
 def test_old_style_cleans_up_on_ctrl_c():
     with Child(*PYTHON, EXAMPLES / "old_style.py") as child:
-        child.wait_for("cooking dumplings")
+        child.wait_for("Ctrl-C closes")
         child.send(signal.SIGINT)
         outcome = child.finish()
-    assert outcome.out[2:] == [
+    assert outcome.out[3:] == [
         "the kitchen closes",
         "cleaned up after dumplings",
         "cleaned up after soup",
