@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
 import sys
 import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from quiesce.core.scheduler import Scheduler
 from quiesce.net import (
@@ -24,8 +26,8 @@ from quiesce.net import (
 )
 from quiesce.net import pipe as pipes
 from quiesce.offload.threads import DefaultExecutor
+from quiesce.process import spawn
 from quiesce.system import new_poller
-from quiesce.system.interrupts import InterruptGuard
 from quiesce.system.signals import SignalHandlers
 from quiesce.tls import openers, start_tls
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from quiesce.core.clock import Clock
     from quiesce.core.poller import Poller
+    from quiesce.process.transport import ChildTransport
 
 
 class Loop(Scheduler, asyncio.AbstractEventLoop):
@@ -47,12 +50,14 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
 
     # asyncio's base class leaves room for a dictionary. As long as nothing is stored in it,
     # Python finds the methods of a loop without binding them, which every call pays for.
-    __slots__ = ("executor", "signal_handlers")
+    __slots__ = ("children", "executor", "signal_handlers")
 
     def __init__(self, *, clock: Clock | None = None, poller: Poller | None = None) -> None:
         super().__init__(new_poller() if poller is None else poller, clock)
         self.executor = DefaultExecutor(self)
         self.signal_handlers = SignalHandlers(self)
+        # Those that have not ended.
+        self.children: WeakSet[ChildTransport] = WeakSet()
 
     def __del__(self) -> None:
         if not self.is_closed():
@@ -61,19 +66,6 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
             )
             if not self.is_running():
                 self.close()
-
-    def run_forever(self) -> None:
-        """Run until `stop` is called; see `Scheduler.run_forever`.
-
-        In the main thread Ctrl-C raises KeyboardInterrupt in the program's own code, or else
-        between two callbacks.
-        """
-        guard = InterruptGuard(self)
-        guard.begin()
-        try:
-            super().run_forever()
-        finally:
-            guard.end()
 
     def close(self) -> None:
         """Forget all callbacks, give signals their usual effect, free all resources.
@@ -125,6 +117,41 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
     def remove_signal_handler(self, sig: int) -> bool:
         """Give `sig` its usual effect again; return False if it had no callback."""
         return self.signal_handlers.remove(sig)
+
+    # -- child processes
+
+    async def subprocess_exec(
+        self,
+        protocol_factory: Callable[[], Any],
+        program: Any,
+        *args: Any,
+        stdin: Any = subprocess.PIPE,
+        stdout: Any = subprocess.PIPE,
+        stderr: Any = subprocess.PIPE,
+        **options: Any,
+    ) -> tuple[Any, Any]:
+        """Start a program; return its transport and protocol; see `process.spawn`."""
+        streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+        command = (program, *args)
+        return await spawn.run_program(
+            self, protocol_factory, command, **streams, **options
+        )
+
+    async def subprocess_shell(
+        self,
+        protocol_factory: Callable[[], Any],
+        cmd: Any,
+        *,
+        stdin: Any = subprocess.PIPE,
+        stdout: Any = subprocess.PIPE,
+        stderr: Any = subprocess.PIPE,
+        **options: Any,
+    ) -> tuple[Any, Any]:
+        """Run `cmd` in a shell; return its transport and protocol; see `process.spawn`."""
+        streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+        return await spawn.run_command(
+            self, protocol_factory, cmd, **streams, **options
+        )
 
     # -- net
 

@@ -45,6 +45,7 @@ cdef class Scheduler:
     cdef bint closed
     cdef bint debug
     cdef public bint interrupted
+    cdef readonly object interrupts
     cdef object __weakref__
 
     cdef int run_once(self) except -1

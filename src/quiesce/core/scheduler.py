@@ -35,6 +35,7 @@ from quiesce.core.fd_callbacks import FdCallbacks
 from quiesce.core.future import Future, new_future
 from quiesce.core.handle import make_handle
 from quiesce.core.hooks import SlowCallbackLog
+from quiesce.core.interrupts import Interrupts
 from quiesce.core.origins import OriginTracking
 from quiesce.core.ready import ReadyQueue
 from quiesce.core.task import PendingTasks, Task, new_task
@@ -89,6 +90,7 @@ class Scheduler:
         "has_incoming",
         "incoming",
         "interrupted",
+        "interrupts",
         "observer",
         "origins",
         "pending_tasks",
@@ -119,6 +121,7 @@ class Scheduler:
         self.incoming = deque()
         self.has_incoming = False
         self.interrupted = False
+        self.interrupts = Interrupts(self)
         self.current = None
         self.published = None
         self.observer = None
@@ -161,6 +164,15 @@ class Scheduler:
         """
         self.check_closed()
         self.check_not_running()
+        holding = self.interrupts.hold()
+        try:
+            self.run_until_stopped()
+        finally:
+            if holding:
+                self.interrupts.release()
+
+    def run_until_stopped(self) -> None:
+        """Do what `run_forever` does."""
         unfinished = self.unfinished
         self.unfinished = None
         self.begin_run()
@@ -183,6 +195,15 @@ class Scheduler:
         """
         self.check_closed()
         self.check_not_running()
+        holding = self.interrupts.hold()
+        try:
+            return self.run_until_done(future)
+        finally:
+            if holding:
+                self.interrupts.release()
+
+    def run_until_done(self, future: Any) -> Any:
+        """Do what `run_until_complete` does."""
         self.unfinished = None
         is_new = not asyncio.isfuture(future)
         future = asyncio.ensure_future(future, loop=self)
@@ -191,6 +212,7 @@ class Scheduler:
         future.add_done_callback(base_events._run_until_complete_cb)
         try:
             self.run_forever()
+            self.interrupts.raise_held()
         except BaseException:
             if is_new and future.done() and not future.cancelled():
                 # It is the exception that comes out here: nobody else can ask for it.

@@ -352,7 +352,13 @@ class Task(Future):
     def wait_for_other(self, yielded: Any) -> None:
         """Wait in a future of any make, or throw back what is wrong with it."""
         blocking = getattr(yielded, "_asyncio_future_blocking", None)
-        problem = wrong_to_yield(self, yielded, blocking)
+        try:
+            problem = wrong_to_yield(self, yielded, blocking)
+        except KeyboardInterrupt as error:
+            # It asks functions of asyncio's, and Ctrl-C came there: the coroutine that
+            # yielded is the user code that it interrupts.
+            self.again(error)
+            return
         if problem is None:
             yielded._asyncio_future_blocking = False
             yielded.add_done_callback(TaskWakeup(self), context=native.copy_context())

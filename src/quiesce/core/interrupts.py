@@ -1,0 +1,103 @@
+"""Ctrl-C while a loop runs: it may end user code anywhere, but not the loop's own code.
+
+Python raises KeyboardInterrupt between any two bytecodes of the main thread. Between two of
+ours a task could be taken from the queue and never run, or a heap left half in order. So
+while a loop runs in the main thread and Python's own handler is the one installed, ours
+stands in for it: user code is interrupted at once, as always, and an interrupt that finds
+us at work is held until the loop looks outside next, at most 64 callbacks later. One that
+comes half a second later is not held: then it is user code in C that takes the time.
+
+Compiled code has no bytecodes; what this protects there are the modules left interpreted.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quiesce.core import native
+
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+
+# Seconds for which an interrupt is held at most, if another one comes.
+PATIENCE = 0.5
+
+OURS = str(Path(__file__).parent.parent)
+
+# Frames in which nothing of ours happens but the call of somebody else's code.
+HANDING_OVER: frozenset[CodeType] = frozenset(
+    function.__code__ for function in (native.send_in, native.call_in)
+)
+
+
+class Interrupts:
+    """What Ctrl-C does to one loop."""
+
+    def __init__(self, loop: Any) -> None:
+        self.loop = loop
+        self.held_since = 0.0
+
+    def hold(self) -> bool:
+        """Hold from now on what finds us at work, if nobody does; return whether so."""
+        if (
+            threading.current_thread() is not threading.main_thread()
+            or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        ):
+            return False
+        self.loop.interrupted = False
+        signal.signal(signal.SIGINT, self.heard)
+        return True
+
+    def release(self) -> None:
+        """Hold nothing any more; raise what is still held."""
+        if signal.getsignal(signal.SIGINT) == self.heard:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.raise_held()
+
+    def raise_held(self) -> None:
+        """Raise the interrupt that was held, if there is one."""
+        if self.loop.interrupted:
+            self.loop.interrupted = False
+            raise KeyboardInterrupt
+
+    def heard(self, signum: int, frame: FrameType | None) -> None:
+        """Raise KeyboardInterrupt in user code; elsewhere see that it is raised soon."""
+        if not is_ours(frame) or self.is_stuck():
+            self.loop.interrupted = False
+            raise KeyboardInterrupt
+        if not self.loop.interrupted:
+            self.held_since = time.monotonic()
+            self.loop.interrupted = True
+        self.loop.poller.wake()
+
+    def is_stuck(self) -> bool:
+        """Tell whether an interrupt is held so long that it cannot be us who work."""
+        return self.loop.interrupted and time.monotonic() - self.held_since > PATIENCE
+
+
+def is_ours(frame: FrameType | None) -> bool:
+    """Tell whether our code, or what it called for itself, runs in `frame`."""
+    innermost = frame
+    while frame is not None:
+        code = frame.f_code
+        if code in HANDING_OVER:
+            return frame is innermost
+        if code.co_filename.startswith(OURS):
+            return True
+        if not is_standard_library(code):
+            return False
+        frame = frame.f_back
+    return False
+
+
+def is_standard_library(code: CodeType) -> bool:
+    """Tell whether `code` may be a helper that we called."""
+    name = code.co_filename
+    return name.startswith(STANDARD_LIBRARY) and "site-packages" not in name
+
+
+STANDARD_LIBRARY = (str(Path(threading.__file__).parent), "<frozen ")
