@@ -72,13 +72,12 @@ static int quiesce_call_in(PyObject *context, PyObject *callback, PyObject *args
    without touching it, so that no traceback is made for a value that only passes. */
 static inline int quiesce_stop_with(PyObject *value) {
     PyTypeObject *type = (PyTypeObject *)PyExc_StopIteration;
-    PyObject *args, *stop = NULL;
-    if (value == Py_None)
+    PyObject *args, *stop;
+    if (value == Py_None || (args = PyTuple_New(1)) == NULL)
         return 0;
-    args = PyTuple_Pack(1, value);
-    if (args != NULL)
-        stop = type->tp_new(type, args, NULL);
-    Py_XDECREF(args);
+    PyTuple_SET_ITEM(args, 0, Py_NewRef(value));
+    stop = type->tp_new(type, args, NULL);
+    Py_DECREF(args);
     if (stop == NULL)
         return 0;
     /* All that StopIteration.__init__ does beyond __new__. */
@@ -88,6 +87,40 @@ static inline int quiesce_stop_with(PyObject *value) {
 #else
     PyErr_Restore(Py_NewRef(PyExc_StopIteration), stop, NULL);
 #endif
+    return 0;
+}
+
+/* Call a function without arguments, or with one. The bound method of a built-in type, such
+   as a deque's append, is called where it is: nothing it does needs a recursion check. */
+static inline PyObject *quiesce_call_none(PyObject *function) {
+    if (PyCFunction_CheckExact(function) && PyCFunction_GET_FLAGS(function) == METH_NOARGS)
+        return PyCFunction_GET_FUNCTION(function)(PyCFunction_GET_SELF(function), NULL);
+    return PyObject_CallNoArgs(function);
+}
+
+static inline PyObject *quiesce_call_one(PyObject *function, PyObject *argument) {
+    if (PyCFunction_CheckExact(function) && PyCFunction_GET_FLAGS(function) == METH_O)
+        return PyCFunction_GET_FUNCTION(function)(PyCFunction_GET_SELF(function), argument);
+    return PyObject_CallOneArg(function, argument);
+}
+
+/* Let a class have the methods of its extension type as its own. CPython (3.11 to 3.15) calls
+   a built-in method the short way on instances of exactly the class that defines it. */
+static int quiesce_adopt_methods(PyObject *subtype, PyObject *base, PyObject *names) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        PyObject *inherited = PyObject_GetAttr(base, name), *own = NULL;
+        int status = -1;
+        if (inherited != NULL && Py_IS_TYPE(inherited, &PyMethodDescr_Type))
+            own = PyDescr_NewMethod(
+                (PyTypeObject *)subtype, ((PyMethodDescrObject *)inherited)->d_method);
+        if (own != NULL)
+            status = PyObject_SetAttr(subtype, name, own);
+        Py_XDECREF(inherited);
+        Py_XDECREF(own);
+        if (status < 0)
+            return -1;
+    }
     return 0;
 }
 

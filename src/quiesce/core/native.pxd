@@ -15,6 +15,9 @@ cdef extern from "native.h":
     object send_in "quiesce_send_in"(object context, object coro)
     bint returned "quiesce_returned"() noexcept
     int call_in "quiesce_call_in"(object context, object callback, tuple args) except -1
+    int adopt_methods "quiesce_adopt_methods"(object subtype, object base, tuple names) except -1
+    object call_none "quiesce_call_none"(object function)
+    object call_one "quiesce_call_one"(object function, object argument)
     int stop_with "quiesce_stop_with"(object value) noexcept
     int truncate "quiesce_truncate"(list items) except -1
     Py_hash_t identity_hash "quiesce_identity_hash"(object thing) noexcept

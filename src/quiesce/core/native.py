@@ -22,6 +22,7 @@ __all__ = [
     "OWN_FRAMES",
     "PENDING",
     "TICKS_PER_100_US",
+    "adopt_methods",
     "call_in",
     "check_signals",
     "copy_context",
@@ -70,6 +71,20 @@ def call_in(context: Context, callback: Callable[..., Any], args: tuple[Any, ...
     finally:
         # An error's traceback keeps this frame: see "Cycles" in `task`.
         del callback, args
+
+
+def adopt_methods(subtype: type, base: type, names: tuple[str, ...]) -> None:
+    """Let `subtype` have the methods of `base` as its own: Python finds them anyway."""
+
+
+def call_none(function: Callable[[], Any]) -> Any:
+    """Return ``function()``."""
+    return function()
+
+
+def call_one(function: Callable[[Any], Any], argument: Any) -> Any:
+    """Return ``function(argument)``."""
+    return function(argument)
 
 
 def stop_with(value: Any) -> None:
