@@ -25,17 +25,22 @@ cdef class Exchange:
     cdef Get spare_get
     cdef ReadyQueue ready
     cdef double limit
+    cdef bint is_own_class
     cdef bint direct
 
     @cython.locals(put=Put)
     cpdef Put put(self, object item)
     @cython.locals(get=Get)
     cpdef Get get(self)
-    cdef bint has_room(self) except -1
-    cdef bint has_items(self) except -1
-    cdef int put_now(self, object item) except -1
-    cdef object get_now(self)
     cdef Future new_waiter(self)
+    cdef int let_go(self, Move move) except -1
+
+
+cdef bint has_room(Exchange exchange) except -1
+cdef bint has_items(Exchange exchange) except -1
+cdef int add(Exchange exchange, object item) except -1
+cdef object remove(Exchange exchange)
+cdef bint left_line(object line, Future waiter) except -1
 
 
 @cython.locals(future=Future, woken=bint)
@@ -49,12 +54,10 @@ cdef class Move:
 
     @cython.locals(exchange=Exchange, waiter=Future)
     cpdef object close(self)
-    @cython.locals(exchange=Exchange, waiter=Future)
-    cdef Exchange begin_step(self)
+    cdef int check_turn(self) except -1
     @cython.locals(waiter=Future)
-    cdef Future wait(self, Exchange exchange)
-    cdef object line(self, Exchange exchange)
-    cdef bint can_move(self, Exchange exchange) except -1
+    cdef Future wait(self, Exchange exchange, object line)
+    cdef int leave(self, Exchange exchange, Future waiter) except -1
 
 
 @cython.final

@@ -9,8 +9,9 @@ Invariants:
 - A waiter (a pending future in ``_putters`` or ``_getters``) stands for one task that waits.
   Waking it moves no item: the task looks again when it runs, for another may have been
   quicker. If it cannot run any more, it wakes the next in its place.
-- ``direct`` means that the class is one of quiesce's own. A user's subclass may override
-  any step, so there each step goes through the method that asyncio's queue would call.
+- ``direct`` means that the class is one of quiesce's own and the container a deque or list. A
+  user's subclass may override any step, so there each step goes through the method that
+  asyncio's queue would call.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Exchange:
         "_unfinished_tasks",
         "bound",
         "direct",
+        "is_own_class",
         "items",
         "joined",
         "limit",
@@ -62,8 +64,9 @@ class Exchange:
         "take",
     )
 
-    def __init__(self, maxsize: float, direct: bool) -> None:
-        self.direct = direct
+    def __init__(self, maxsize: float, is_own_class: bool) -> None:
+        self.is_own_class = is_own_class
+        self.direct = False
         self._maxsize = maxsize
         self._getters = deque()
         self._putters = deque()
@@ -116,14 +119,20 @@ class Exchange:
         Raises `QueueFull` if there is no free place and `QueueShutDown` if the queue is shut
         down.
         """
-        self.put_now(item)
+        if self._is_shutdown:
+            raise QueueShutDown
+        if not has_room(self):
+            raise QueueFull
+        add(self, item)
 
     def get_nowait(self) -> Any:
         """Remove and return the next item at once.
 
         Raises `QueueEmpty` if there is none, or `QueueShutDown` if none can come any more.
         """
-        return self.get_now()
+        if not has_items(self):
+            raise QueueShutDown if self._is_shutdown else QueueEmpty
+        return remove(self)
 
     def task_done(self) -> None:
         """Count one item that was got as worked off; `join` waits for all of them.
@@ -146,6 +155,7 @@ class Exchange:
     @_queue.setter
     def _queue(self, items: Any) -> None:
         self.items = items
+        self.direct = self.is_own_class and type(items) in (deque, list)
         if self.direct:
             self.store, self.take = self._moves(items)
 
@@ -170,43 +180,6 @@ class Exchange:
 
     # -- how it works
 
-    def has_room(self) -> bool:
-        """Tell whether an item may be added."""
-        if self.direct:
-            return native.size(self.items) < self.limit
-        return not self.full()
-
-    def has_items(self) -> bool:
-        """Tell whether an item may be removed."""
-        if self.direct:
-            return native.size(self.items) > 0
-        return not self.empty()
-
-    def put_now(self, item: Any) -> None:
-        """Add `item` and wake one who wants it."""
-        if self._is_shutdown:
-            raise QueueShutDown
-        if not self.has_room():
-            raise QueueFull
-        if self.direct:
-            self.store(item)
-        else:
-            self._put(item)
-        if self._unfinished_tasks == 0 and self.joined is not None:
-            self.joined.clear()
-        self._unfinished_tasks += 1
-        if native.size(self._getters):
-            wake_next(self._getters)
-
-    def get_now(self) -> Any:
-        """Remove the next item and wake one who wants its place."""
-        if not self.has_items():
-            raise QueueShutDown if self._is_shutdown else QueueEmpty
-        item = self.take() if self.direct else self._get()
-        if native.size(self._putters):
-            wake_next(self._putters)
-        return item
-
     def new_waiter(self) -> Future:
         """Return a future of the running loop.
 
@@ -220,6 +193,55 @@ class Exchange:
             ready = getattr(loop, "direct_ready", None)
             self.ready = ready if type(ready) is ReadyQueue else None
         return new_future(loop, self.ready)
+
+    def let_go(self, move: Move) -> None:
+        """Do not use `move` again."""
+        if self.spare_put is move:
+            self.spare_put = None
+        elif self.spare_get is move:
+            self.spare_get = None
+
+
+def with_quick_calls(queue_class: type) -> type:
+    """Let Python call the methods of an `Exchange` on `queue_class` the short way."""
+    names = ("put", "get", "put_nowait", "get_nowait", "task_done")
+    native.adopt_methods(queue_class, Exchange, names)
+    return queue_class
+
+
+def has_room(exchange: Exchange) -> bool:
+    """Tell whether an item may be added."""
+    if exchange.direct:
+        return native.size(exchange.items) < exchange.limit
+    return not exchange.full()
+
+
+def has_items(exchange: Exchange) -> bool:
+    """Tell whether an item may be removed."""
+    if exchange.direct:
+        return native.size(exchange.items) > 0
+    return not exchange.empty()
+
+
+def add(exchange: Exchange, item: Any) -> None:
+    """Add `item`, for which there is room, and wake one who wants it."""
+    if exchange.direct:
+        native.call_one(exchange.store, item)
+    else:
+        exchange._put(item)
+    if exchange._unfinished_tasks == 0 and exchange.joined is not None:
+        exchange.joined.clear()
+    exchange._unfinished_tasks += 1
+    if exchange._getters:
+        wake_next(exchange._getters)
+
+
+def remove(exchange: Exchange) -> Any:
+    """Remove the next item, which there is, and wake one who wants its place."""
+    item = native.call_none(exchange.take) if exchange.direct else exchange._get()
+    if exchange._putters:
+        wake_next(exchange._putters)
+    return item
 
 
 def wake_next(waiters: deque[Any]) -> None:
@@ -269,14 +291,8 @@ class Move:
         self.exchange = None
         self.waiter = None
         self.item = None
-        if waiter is None:
-            return
-        line = self.line(exchange)
-        if waiter._status != native.FINISHED:
-            if waiter in line:
-                line.remove(waiter)
-        elif self.can_move(exchange):
-            wake_next(line)
+        if waiter is not None:
+            self.leave(exchange, waiter)
 
     def __del__(self) -> None:
         if self.waiter is not None:
@@ -285,40 +301,38 @@ class Move:
             message = f"coroutine '{self.__qualname__}' was never awaited"
             warnings.warn(message, RuntimeWarning, stacklevel=native.OWN_FRAMES + 1)
 
-    def begin_step(self) -> Exchange:
-        """Return the exchange to look at, and be ended unless `wait` follows."""
-        exchange = self.exchange
-        waiter = self.waiter
-        if exchange is None:
+    def check_turn(self) -> None:
+        """Raise unless this is the first step, or it was woken."""
+        if self.exchange is None:
             raise RuntimeError("cannot reuse already awaited coroutine")
-        if waiter is not None:
-            if waiter._status == native.PENDING:
+        if self.waiter is not None:
+            if self.waiter._status == native.PENDING:
                 raise RuntimeError("coroutine is being awaited already")
             self.waiter = None
-        self.exchange = None
-        return exchange
 
-    def wait(self, exchange: Exchange) -> Future:
-        """Stand in line, and return the future to wait for."""
+    def wait(self, exchange: Exchange, line: deque[Any]) -> Future:
+        """Stand in `line`, and return the future to wait for."""
         waiter = exchange.new_waiter()
-        self.line(exchange).append(waiter)
+        line.append(waiter)
         # Only its task may hold it now, so that it ends with the task if that is dropped.
-        if exchange.spare_put is self:
-            exchange.spare_put = None
-        elif exchange.spare_get is self:
-            exchange.spare_get = None
+        exchange.let_go(self)
         self.exchange = exchange
         self.waiter = waiter
         waiter._asyncio_future_blocking = True
         return waiter
 
-    def line(self, exchange: Exchange) -> deque[Any]:
-        """Return those who wait to do the same."""
+    def leave(self, exchange: Exchange, waiter: Future) -> None:
+        """Leave the line in which `waiter` stands."""
         raise NotImplementedError
 
-    def can_move(self, exchange: Exchange) -> bool:
-        """Tell whether there is no reason to wait."""
-        raise NotImplementedError
+
+def left_line(line: deque[Any], waiter: Future) -> bool:
+    """Take `waiter` out of `line`; return False if it had its turn and did not take it."""
+    if waiter._status == native.FINISHED:
+        return False
+    if waiter in line:
+        line.remove(waiter)
+    return True
 
 
 class Put(Move):
@@ -331,24 +345,26 @@ class Put(Move):
     __qualname__ = "Queue.put"
 
     def __next__(self) -> Future:
-        exchange = self.begin_step()
-        if not exchange._is_shutdown and not exchange.has_room():
-            return self.wait(exchange)
+        exchange = self.exchange
+        if exchange is None or self.waiter is not None:
+            self.check_turn()
+        self.exchange = None
+        if exchange._is_shutdown:
+            raise QueueShutDown
+        if not has_room(exchange):
+            return self.wait(exchange, exchange._putters)
         item = self.item
         self.item = None
         if exchange.direct:
-            exchange.put_now(item)
+            add(exchange, item)
         else:
             native.stop_with(exchange.put_nowait(item))
         raise StopIteration
 
-    def line(self, exchange: Exchange) -> deque[Any]:
-        """Return those who wait to put."""
-        return exchange._putters
-
-    def can_move(self, exchange: Exchange) -> bool:
-        """Tell whether an item may be added."""
-        return exchange.has_room()
+    def leave(self, exchange: Exchange, waiter: Future) -> None:
+        """Leave the line; if it was this one's turn, it is the next one's."""
+        if not left_line(exchange._putters, waiter) and has_room(exchange):
+            wake_next(exchange._putters)
 
 
 class Get(Move):
@@ -360,24 +376,26 @@ class Get(Move):
     __qualname__ = "Queue.get"
 
     def __next__(self) -> Future:
-        exchange = self.begin_step()
-        if not exchange._is_shutdown and not exchange.has_items():
-            return self.wait(exchange)
+        exchange = self.exchange
+        if exchange is None or self.waiter is not None:
+            self.check_turn()
+        self.exchange = None
+        if not has_items(exchange):
+            if exchange._is_shutdown:
+                raise QueueShutDown
+            return self.wait(exchange, exchange._getters)
         if exchange.direct:
-            native.stop_with(exchange.get_now())
+            native.stop_with(remove(exchange))
         else:
             native.stop_with(exchange.get_nowait())
         raise StopIteration
 
-    def line(self, exchange: Exchange) -> deque[Any]:
-        """Return those who wait to get."""
-        return exchange._getters
-
-    def can_move(self, exchange: Exchange) -> bool:
-        """Tell whether an item may be removed."""
-        return exchange.has_items()
+    def leave(self, exchange: Exchange, waiter: Future) -> None:
+        """Leave the line; if it was this one's turn, it is the next one's."""
+        if not left_line(exchange._getters, waiter) and has_items(exchange):
+            wake_next(exchange._getters)
 
 
-# A queue lives on these: one for each item that is put, and one for each that is got.
+# A task that waits holds one of these.
 native.keep_freed(Put)
 native.keep_freed(Get)

@@ -14,7 +14,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from quiesce.combinators.exchange import Exchange, QueueShutDown
+from quiesce.combinators.exchange import Exchange, QueueShutDown, with_quick_calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,7 @@ __all__ = [
 T = TypeVar("T")
 
 
+@with_quick_calls
 class Queue(Exchange, asyncio.Queue[T]):
     """Items from the tasks that put to the tasks that get, in the order of putting.
 
@@ -83,6 +84,7 @@ class Queue(Exchange, asyncio.Queue[T]):
         return text
 
 
+@with_quick_calls
 class LifoQueue(Queue[T], asyncio.LifoQueue[T]):
     """A queue that gives the item that was put last."""
 
@@ -96,6 +98,7 @@ class LifoQueue(Queue[T], asyncio.LifoQueue[T]):
         return items.append, items.pop
 
 
+@with_quick_calls
 class PriorityQueue(Queue[T], asyncio.PriorityQueue[T]):
     """A queue that gives the smallest item first: a tuple (priority, item), usually."""
 
