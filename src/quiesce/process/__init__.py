@@ -1,0 +1,1 @@
+"""Child processes: started by `spawn`, held by `transport`, ended by `reap`."""
