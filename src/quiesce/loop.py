@@ -147,7 +147,7 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         stderr: Any = subprocess.PIPE,
         **options: Any,
     ) -> tuple[Any, Any]:
-        """Run `cmd` in a shell; return its transport and protocol; see `process.spawn`."""
+        """Run `cmd` in a shell; return transport and protocol; see `process.spawn`."""
         streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
         return await spawn.run_command(
             self, protocol_factory, cmd, **streams, **options
