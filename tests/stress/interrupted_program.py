@@ -52,6 +52,8 @@ class Program:
         self.mains: list[asyncio.Future[Any]] = []
         self.rounds: collections.Counter[str] = collections.Counter()
         self.interrupts = 0
+        self.runs: list[Callable[[], None]] = []
+        self.asked = False
         self.errors: list[dict[str, Any]] = []
         self.loop.set_exception_handler(self.note_error)
         self.posted = 0
@@ -127,15 +129,23 @@ class Program:
 
         While it may come, nothing is asked of the loop but to run.
         """
-        runs = [self.next_run()]
-        asked = False
+        self.runs = [self.next_run()]
+        self.asked = False
+        try:
+            self.run_until_signalled()
+        except KeyboardInterrupt:
+            # It came between two runs; only tasks can still raise it.
+            self.interrupts += 1
+            self.run_until_signalled()
+
+    def run_until_signalled(self) -> None:
         while True:
             try:
-                if not asked:
-                    asked = True
+                if not self.asked:
+                    self.asked = True
                     self.interrupter.request()
                 while not self.interrupter.has_sent():
-                    run = runs.pop() if runs else self.run_for_a_moment
+                    run = self.runs.pop() if self.runs else self.run_for_a_moment
                     run()
                 time.sleep(0)  # where a signal that has just come is noticed
             except KeyboardInterrupt:
