@@ -26,7 +26,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import types
-from asyncio import base_tasks, futures
+from asyncio import base_tasks
 from asyncio.coroutines import iscoroutine
 from asyncio.exceptions import CancelledError, InvalidStateError
 from typing import TYPE_CHECKING, Any
@@ -352,13 +352,7 @@ class Task(Future):
     def wait_for_other(self, yielded: Any) -> None:
         """Wait in a future of any make, or throw back what is wrong with it."""
         blocking = getattr(yielded, "_asyncio_future_blocking", None)
-        try:
-            problem = wrong_to_yield(self, yielded, blocking)
-        except KeyboardInterrupt as error:
-            # It asks functions of asyncio's, and Ctrl-C came there: the coroutine that
-            # yielded is the user code that it interrupts.
-            self.again(error)
-            return
+        problem = wrong_to_yield(self, yielded, blocking)
         if problem is None:
             yielded._asyncio_future_blocking = False
             yielded.add_done_callback(TaskWakeup(self), context=native.copy_context())
@@ -382,7 +376,9 @@ def wrong_to_yield(task: Task, yielded: Any, blocking: bool | None) -> str | Non
                 f"{task!r} with {yielded!r}"
             )
         return f"Task got bad yield: {yielded!r}"
-    if futures._get_loop(yielded) is not task.get_loop():
+    # Not asyncio's function for it: an interrupt could be raised there, and the task be lost.
+    get_loop = getattr(yielded, "get_loop", None)
+    if (yielded._loop if get_loop is None else get_loop()) is not task.get_loop():
         return f"Task {task!r} got Future {yielded!r} attached to a different loop"
     if not blocking:
         return f"yield was used instead of yield from in task {task!r} with {yielded!r}"
