@@ -23,6 +23,7 @@ from unittest import mock
 
 import quiesce
 import quiesce.loop
+from quiesce.combinators import shield
 
 from . import loops
 from .views import ModuleView, StandIn, Views
@@ -55,6 +56,8 @@ TWINS = (
     "unregister_task",
 )
 LOOP_NAMES = ("BaseEventLoop", "EventLoop", "SelectorEventLoop")
+# Private functions of asyncio that tests look for, and ours that do the same.
+PRIVATE_TWINS = {"_log_on_exception": StandIn(shield, "report_failure")}
 # What a test replaces in asyncio's modules by name, and where quiesce has the same.
 PATCH_TARGETS = {
     "asyncio.base_events.logger": "quiesce.core.failures.logger",
@@ -117,8 +120,8 @@ def classes_in_place_of_c(module: types.ModuleType) -> dict[str, StandIn]:
 
 
 def twins_in_c(module: types.ModuleType) -> dict[str, StandIn]:
-    """Return asyncio's C twins for its Python ones, and our functions for both."""
-    found = {}
+    """Return asyncio's C twins for its Python ones, and our functions for some."""
+    found = {n: ours for n, ours in PRIVATE_TWINS.items() if hasattr(module, n)}
     if hasattr(module, "_PyTask"):
         found["_PyTask"] = StandIn(asyncio.tasks, "_CTask")
     if hasattr(module, "_PyFuture"):
