@@ -16,6 +16,9 @@ from asyncio.exceptions import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core import native
+from quiesce.core.scheduler import Scheduler
+from quiesce.core.task import Task
+from quiesce.core.timers import TimerHandle, begin_timer
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -39,7 +42,12 @@ def timeout(delay: float | None) -> Timeout:
     `Timeout.reschedule` sets one. Raises RuntimeError where no loop is running.
     """
     loop = running_loop()
-    return Timeout(None if delay is None else loop.time() + delay)
+    limit = Timeout.__new__(Timeout)
+    if delay is None:
+        limit.begin_life(0.0, False)
+    else:
+        limit.begin_life(time_of(loop) + delay, True)
+    return limit
 
 
 def timeout_at(when: float | None) -> Timeout:
@@ -57,13 +65,22 @@ class Timeout:
         "__weakref__",
         "cancel_requests",
         "deadline",
+        "is_limited",
         "state",
         "task",
         "timer",
     )
 
     def __init__(self, when: float | None) -> None:
-        self.deadline = when
+        if when is None:
+            self.begin_life(0.0, False)
+        else:
+            self.begin_life(float(when), True)
+
+    def begin_life(self, deadline: float, is_limited: bool) -> None:
+        """Be created, with a deadline or with none."""
+        self.deadline = deadline
+        self.is_limited = is_limited
         self.state = CREATED
         self.task = None
         self.timer = None
@@ -72,13 +89,12 @@ class Timeout:
     def __repr__(self) -> str:
         text = f"<Timeout [{STATE_NAMES[self.state]}]"
         if self.state == ACTIVE:
-            when = None if self.deadline is None else round(self.deadline, 3)
-            text += f" when={when}"
+            text += f" when={round(self.deadline, 3) if self.is_limited else None}"
         return text + ">"
 
     def when(self) -> float | None:
         """Return the deadline in the loop's time, or None if there is none."""
-        return self.deadline
+        return self.deadline if self.is_limited else None
 
     def expired(self) -> bool:
         """Tell whether the deadline passed while the block ran."""
@@ -93,12 +109,13 @@ class Timeout:
             if self.state == CREATED:
                 raise RuntimeError("Timeout has not been entered")
             raise RuntimeError(f"Cannot change state of {STATE_NAMES[self.state]} Timeout")
-        self.deadline = when
+        self.is_limited = when is not None
+        self.deadline = 0.0 if when is None else float(when)
         self.stop_timer()
-        self.start_timer()
+        self.start_timer(running_loop())
 
     def __aenter__(self) -> Entry:
-        return Entry(self)
+        return new_entry(self)
 
     def __aexit__(
         self,
@@ -121,36 +138,96 @@ class Timeout:
         """Take the current task and start the timer."""
         if self.state != CREATED:
             raise RuntimeError("Timeout has already been entered")
-        task = current_task()
+        loop = running_loop()
+        task = running_task(loop)
         if task is None:
             raise RuntimeError("Timeout should be used inside a task")
         self.state = ACTIVE
         self.task = task
-        self.cancel_requests = task.cancelling()
-        self.start_timer()
+        self.cancel_requests = cancel_requests_of(task)
+        self.start_timer(loop)
 
-    def start_timer(self) -> None:
+    def start_timer(self, loop: Any) -> None:
         """Have `expire` called at the deadline, if there is one."""
-        when = self.deadline
-        if when is None:
-            return
-        loop = running_loop()
-        if when <= loop.time():
-            self.timer = loop.call_soon(self.expire)
-        else:
-            self.timer = loop.call_at(when, self.expire)
+        if self.is_limited:
+            if is_plain(loop):
+                self.timer = new_deadline(self, loop)
+            elif self.deadline <= loop.time():
+                self.timer = loop.call_soon(self.expire)
+            else:
+                self.timer = loop.call_at(self.deadline, self.expire)
 
     def stop_timer(self) -> None:
         """Let the deadline pass without effect."""
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
+        timer = self.timer
+        self.timer = None
+        if type(timer) is Deadline:
+            drop_deadline(timer)
+        elif timer is not None:
+            timer.cancel()
 
     def expire(self) -> None:
         """Cancel the task: the deadline is there."""
         self.timer = None
         self.task.cancel()
         self.state = EXPIRING
+
+
+class Deadline(TimerHandle):
+    """The timer of a timeout on one of our loops: it needs no callback and no context."""
+
+    __slots__ = ("limit",)
+
+    def run(self) -> None:
+        """Tell the timeout that its time is over."""
+        self.limit.expire()
+
+
+def new_deadline(limit: Timeout, loop: Scheduler) -> Deadline:
+    """Start the timer of `limit` on `loop`."""
+    timer = Deadline.__new__(Deadline)
+    begin_timer(timer, limit.deadline, None, None, loop, None)
+    timer.limit = limit
+    loop.start_timer(timer, loop.now())
+    return timer
+
+
+def drop_deadline(timer: Deadline) -> None:
+    """Take a timer back; it may be queued to run already."""
+    timer.drop()
+    timer.limit = None
+
+
+def is_plain(loop: Any) -> bool:
+    """Tell whether timers may go straight to `loop`: ours, not debugged, not extended."""
+    if not isinstance(loop, Scheduler):
+        return False
+    ours = loop
+    return ours.direct_ready is not None and not ours.debug
+
+
+def time_of(loop: Any) -> float:
+    """Return the time of `loop`."""
+    if isinstance(loop, Scheduler):
+        ours = loop
+        return ours.now()
+    return loop.time()
+
+
+def cancel_requests_of(task: Any) -> int:
+    """Return how many requests to cancel `task` are open."""
+    if type(task) is Task:
+        ours = task
+        return ours._num_cancels_requested
+    return task.cancelling()
+
+
+def running_task(loop: Any) -> Any:
+    """Return the current task, of `loop` if that is ours."""
+    if isinstance(loop, Scheduler):
+        ours = loop
+        return ours.running_task()
+    return current_task()
 
 
 def convert(error: BaseException) -> None:
@@ -185,9 +262,6 @@ class Entry:
 
     __slots__ = ("entered",)
 
-    def __init__(self, entered: Timeout) -> None:
-        self.entered = entered
-
     def __await__(self) -> Entry:
         return self
 
@@ -198,6 +272,13 @@ class Entry:
         self.entered.enter()
         native.stop_with(self.entered)
         raise StopIteration
+
+
+def new_entry(limit: Timeout) -> Entry:
+    """Make what enters `limit`."""
+    entry = Entry.__new__(Entry)
+    entry.entered = limit
+    return entry
 
 
 class Nothing:
@@ -216,3 +297,7 @@ class Nothing:
 
 
 NOTHING = Nothing()
+
+native.keep_freed(Timeout)
+native.keep_freed(Entry)
+native.keep_freed(Deadline)

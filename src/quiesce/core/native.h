@@ -199,7 +199,7 @@ static inline int quiesce_inherit_attributes(PyObject *subtype, PyObject *base) 
    exact instances are kept: Python subtypes have allocators of their own. A debugging
    allocator is to see every object, so there is no pool under PYTHONMALLOC. */
 #define QUIESCE_POOL_SIZE 1024
-#define QUIESCE_POOLS 2
+#define QUIESCE_POOLS 4
 static struct quiesce_pool {
     PyTypeObject *type;
     int count;

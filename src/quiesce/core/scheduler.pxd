@@ -64,6 +64,8 @@ cdef class Scheduler:
     cdef int run_observed(self, object item) except -1
     cdef int publish(self) except -1
     cdef double now(self) except? -2
+    cdef object running_task(self)
+    cdef int start_timer(self, TimerHandle timer, double now) except -1
     cdef int clear_current(self) except -1
     cdef TimerHandle timer_after(self, double delay, object callback, tuple args, object context)
     cdef TimerHandle timer_at(self, double when, double now, object callback, tuple args, object context)

@@ -396,6 +396,16 @@ class Scheduler:
             else:
                 current_tasks[self] = self.current
 
+    def running_task(self) -> Any:
+        """Return what `asyncio.current_task` gives, if possible without asking it.
+
+        As long as the current task has not been published, nobody has looked, and nobody can
+        have put another one in its place, as asyncio's eager tasks do.
+        """
+        if PUBLISHES_EAGERLY or self.current is None or self.published is self.current:
+            return asyncio.current_task(self)
+        return self.current
+
     def __hash__(self) -> int:
         # Up to 3.13 asyncio looks its current task up in a dictionary under the loop, and
         # cannot do so without asking for this hash. Storing each task there as it is resumed
@@ -526,11 +536,15 @@ class Scheduler:
         if self.debug:
             self.check_thread()
         timer = make_timer(when, callback, args, self, context)
+        self.start_timer(timer, now)
+        return timer
+
+    def start_timer(self, timer: TimerHandle, now: float) -> None:
+        """Put `timer` on the heap."""
         self.timers.push(timer)
-        if when <= now:
+        if timer._when <= now:
             # Due already: it must not wait until asking the system is due.
             self.unpolled = BATCH_LIMIT
-        return timer
 
     def time(self) -> float:
         """Return the seconds of the loop's clock, by default the monotonic one."""

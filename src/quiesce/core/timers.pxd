@@ -8,6 +8,7 @@ cdef class TimerHandle(Handle):
     cdef unsigned long long _order
     cdef readonly bint _scheduled
     cdef TimerHeap _heap
+    cdef int drop(self) except -1
 
 
 @cython.final
@@ -30,6 +31,7 @@ cdef class TimerHeap:
 
 @cython.locals(timer=TimerHandle)
 cpdef TimerHandle make_timer(double when, object callback, tuple args, object loop, object context)
+cpdef int begin_timer(TimerHandle timer, double when, object callback, tuple args, object loop, object context) except -1
 cdef bint earlier(TimerHandle one, TimerHandle other) noexcept
 @cython.locals(parent=Py_ssize_t, above=TimerHandle)
 cdef int sift_up(list heap, Py_ssize_t place, TimerHandle timer) except -1

@@ -63,6 +63,10 @@ class TimerHandle(Handle):
 
         The callback and its arguments are let go at once. Not thread-safe.
         """
+        self.drop()
+
+    def drop(self) -> None:
+        """Do what `cancel` does."""
         if not self._cancelled:
             self._cancelled = True
             if self._source_traceback is not None:
@@ -197,6 +201,19 @@ def make_timer(
 ) -> TimerHandle:
     """Make a timer without the constructor's questions: compiled, one C call."""
     timer = TimerHandle.__new__(TimerHandle)
+    begin_timer(timer, when, callback, args, loop, context)
+    return timer
+
+
+def begin_timer(
+    timer: TimerHandle,
+    when: float,
+    callback: Callable[..., object] | None,
+    args: tuple[Any, ...] | None,
+    loop: Any,
+    context: Context | None,
+) -> None:
+    """Fill in a new timer; one whose class runs by itself needs no callback."""
     timer._callback = callback
     timer._args = args
     timer._loop = loop
@@ -207,7 +224,6 @@ def make_timer(
     timer._when = when
     timer._heap = None
     timer._scheduled = False
-    return timer
 
 
 def earlier(one: TimerHandle, other: TimerHandle) -> bool:
