@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from . import launching, loading, results
@@ -12,10 +15,22 @@ pytestmark = pytest.mark.skipif(
 FILES = [*(loading.files_here() if loading.has_suite() else ()), loading.EVIDENCE]
 
 
-@pytest.mark.parametrize("naming", ["stock", "ours"])
+@pytest.fixture(scope="module")
+def runs(request):
+    """The runs that the chosen tests ask for, some at a time, in their order."""
+    asked = [
+        (item.callspec.params["file"], item.callspec.params["naming"])
+        for item in request.session.items
+        if item.path == request.path and "file" in item.callspec.params
+    ]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {job: pool.submit(launching.run_file, *job) for job in asked}
+
+
 @pytest.mark.parametrize("file", FILES)
-def test_nothing_fails_that_stock_asyncio_passes(file, naming):
-    run = launching.run_file(file, naming)
+@pytest.mark.parametrize("naming", ["stock", "ours"])
+def test_nothing_fails_that_stock_asyncio_passes(runs, file, naming):
+    run = runs[file, naming].result()
     assert run.ids("passed"), f"nothing ran: {run}"
     bad = run.ids(*results.BAD)
     baseline = launching.run_file(file, "baseline") if bad else None
