@@ -4,8 +4,6 @@
 must be an error: both checkers complain of an ignore that ignores nothing.
 """
 
-# pyright: enableTypeIgnoreComments=false, reportUnnecessaryTypeIgnoreComment=true
-
 from __future__ import annotations
 
 import asyncio as stock
