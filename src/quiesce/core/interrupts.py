@@ -49,7 +49,11 @@ class Interrupts:
         ):
             return False
         self.loop.interrupted = False
-        signal.signal(signal.SIGINT, self.heard)
+        try:
+            signal.signal(signal.SIGINT, self.heard)
+        except ValueError:
+            # An embedded interpreter may have a main thread without signals.
+            return False
         return True
 
     def release(self) -> None:
