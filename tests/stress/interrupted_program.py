@@ -255,9 +255,10 @@ class Program:
             fail(f"left over: {describe(task)}")
         order: list[int] = []
         delays = [0.004, 0.001, 0.003, 0.001, 0.002]
+        now = loop.time()
         for delay in delays:
-            loop.call_later(delay, order.append, int(delay * 1000))
-        loop.call_later(0.01, loop.stop)
+            loop.call_at(now + delay, order.append, int(delay * 1000))
+        loop.call_at(now + 0.01, loop.stop)
         loop.run_forever()
         expect(order == sorted(order) and len(order) == len(delays), f"timers: {order}")
         numbers: list[int] = []
