@@ -51,7 +51,7 @@ async def start(
 ) -> tuple[ChildTransport, Any]:
     """Start a child; return its transport and protocol once the pipes are connected."""
     protocol = protocol_factory()
-    # This blocks until the program is loaded or could not be, for about a millisecond. In
+    # This blocks until the program is loaded or could not be: about a millisecond. In
     # another thread a child could ask to die with its parent and die with that thread.
     process: Any = subprocess.Popen(  # noqa: ASYNC220, S603 - the user's own command
         args, shell=shell, bufsize=0, **options

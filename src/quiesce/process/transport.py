@@ -200,9 +200,11 @@ class ChildTransport(asyncio.SubprocessTransport):
         if self._closed:
             return
         self._closed = True
+        if self._proc is None:
+            return
         for end in self._pipes.values():
             end.close(self._loop)
-        if self._proc is None or self._proc.poll() is not None:
+        if self._proc.poll() is not None:
             return
         if self._loop.get_debug():
             logger.warning("Close running child process: kill %r", self)
