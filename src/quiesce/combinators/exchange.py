@@ -185,7 +185,7 @@ class Exchange:
 
         Raises RuntimeError if somebody waited for this queue in another loop before.
         """
-        loop = running_loop()
+        loop = native.call_none(running_loop)
         if loop is not self._loop:
             if self._loop is not None:
                 raise RuntimeError(f"{self!r} is bound to a different event loop")

@@ -41,7 +41,7 @@ def timeout(delay: float | None) -> Timeout:
     and the ``async with`` raises TimeoutError. With None there is no limit, until
     `Timeout.reschedule` sets one. Raises RuntimeError where no loop is running.
     """
-    loop = running_loop()
+    loop = native.call_none(running_loop)
     limit = Timeout.__new__(Timeout)
     if delay is None:
         limit.begin_life(0.0, False)
@@ -138,7 +138,7 @@ class Timeout:
         """Take the current task and start the timer."""
         if self.state != CREATED:
             raise RuntimeError("Timeout has already been entered")
-        loop = running_loop()
+        loop = native.call_none(running_loop)
         task = running_task(loop)
         if task is None:
             raise RuntimeError("Timeout should be used inside a task")
