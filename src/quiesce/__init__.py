@@ -15,7 +15,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
-    from asyncio import *  # noqa: F403
+    from asyncio import *  # noqa: F403 # pyright: ignore[reportWildcardImportFromLibrary]
     from typing import Any
 
     from quiesce.combinators.as_completed import as_completed
@@ -52,14 +52,10 @@ if TYPE_CHECKING:
     from quiesce.core.task import Task
     from quiesce.core.timers import TimerHandle
     from quiesce.errors import Terminated
+    from quiesce.installation import get_event_loop, install
     from quiesce.loop import Loop, new_event_loop
     from quiesce.offload.threads import to_thread
-    from quiesce.runner import (
-        Runner,
-        get_event_loop,
-        install,
-        run,
-    )
+    from quiesce.runner import Runner, run
 
     EventLoop = Loop
     __version__: str
@@ -127,11 +123,13 @@ HOMES = {
     "quiesce.core.task": ("Task",),
     "quiesce.core.timers": ("TimerHandle",),
     "quiesce.errors": ("Terminated",),
-    "quiesce.loop": ("EventLoop", "Loop", "new_event_loop"),
+    "quiesce.installation": ("get_event_loop", "install"),
+    "quiesce.loop": ("Loop", "new_event_loop"),
     "quiesce.offload.threads": ("to_thread",),
-    "quiesce.runner": ("Runner", "get_event_loop", "install", "run"),
+    "quiesce.runner": ("Runner", "run"),
 }
 OWN = {name: home for home, names in HOMES.items() for name in names}
+OWN["EventLoop"] = OWN["Loop"]
 
 
 def __getattr__(name: str) -> Any:
@@ -140,7 +138,9 @@ def __getattr__(name: str) -> Any:
 
     if name in OWN:
         refuse_subinterpreter()
-        value = getattr(import_module(OWN[name]), name)
+        # asyncio's name, since 3.13, for the class of its usual loop.
+        at_home = "Loop" if name == "EventLoop" else name
+        value = getattr(import_module(OWN[name]), at_home)
     elif name == "__version__":
         from importlib.metadata import version
 
@@ -172,11 +172,13 @@ def __dir__() -> list[str]:
 
 def refuse_subinterpreter() -> None:
     """Raise `UnsupportedInterpreterError` in any interpreter but the main one."""
-    try:
-        import _interpreters as interpreters
-    except ImportError:
-        import _xxsubinterpreters as interpreters
+    from importlib import import_module
 
+    try:
+        interpreters = import_module("_interpreters")
+    except ImportError:
+        # Its name before Python 3.13.
+        interpreters = import_module("_xxsubinterpreters")
     if interpreters.get_current() != interpreters.get_main():
         from quiesce.errors import UnsupportedInterpreterError
 

@@ -1,21 +1,19 @@
-"""The way in: `run`, `Runner` and `install`.
+"""The way in: `run` and `Runner`.
 
-`run` and `Runner` do what asyncio's do and end the program rightly: what asks for the
+They do what asyncio's do and end the program rightly: what asks for the
 end is in `shutdown.triggers`, what happens then in `shutdown.sequence`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import inspect
 import signal
 import sys
-import threading
-from asyncio import coroutines, events, exceptions, runners
-from typing import TYPE_CHECKING, Any, Self
+from asyncio import coroutines, events, exceptions
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from quiesce.loop import Loop, new_event_loop
+from quiesce.policy import default_loop
 from quiesce.shutdown import sequence
 from quiesce.shutdown.triggers import Triggers
 
@@ -24,24 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextvars import Context
 
-# Since 3.14 any awaitable is taken, and policies have only underscore names.
-SINCE_3_14 = sys.version_info >= (3, 14)
-# The system's own module of asyncio, which has its default policy and loop.
-ASYNCIO_SYSTEM: Any = sys.modules[asyncio.SelectorEventLoop.__module__]
-DEFAULT_POLICY: Any = getattr(
-    ASYNCIO_SYSTEM,
-    "_DefaultEventLoopPolicy" if SINCE_3_14 else "DefaultEventLoopPolicy",
-)
-# What a policy calls to make a loop, which must not become its method.
-NEW_LOOP = staticmethod(new_event_loop)
+T = TypeVar("T")
+
+# Since 3.14 any awaitable is taken, and looked at after the running loop.
+TAKES_AWAITABLES = sys.version_info >= (3, 14)
 
 
 def run(
-    main: Awaitable[Any],
+    main: Awaitable[T],
     *,
     debug: bool | None = None,
     loop_factory: Callable[[], AbstractEventLoop] | None = None,
-) -> Any:
+) -> T:
     """Return the result of `main`, run on a loop that is made and closed for it.
 
     Whether `main` returned, raised or was interrupted, every other task is cancelled
@@ -105,19 +97,21 @@ class Runner:
         if self._closed:
             raise RuntimeError("Runner is closed")
         if self._loop is None:
-            self._open()
-        return self._loop
+            self._loop = self._new_loop()
+            self._context = contextvars.copy_context()
+        loop: AbstractEventLoop = self._loop
+        return loop
 
-    def _open(self) -> None:
-        """Make the loop, and the context that all runs share."""
+    def _new_loop(self) -> Any:
+        """Make the loop, and set it for this thread unless a factory was given."""
         if self._loop_factory is None:
-            self._loop = default_loop()
-            events.set_event_loop(self._loop)
+            loop = default_loop()
+            events.set_event_loop(loop)
         else:
-            self._loop = self._loop_factory()
+            loop = self._loop_factory()
         if self._debug is not None:
-            self._loop.set_debug(self._debug)
-        self._context = contextvars.copy_context()
+            loop.set_debug(self._debug)
+        return loop
 
     def close(self) -> None:
         """End every task, close async generators and executor, and close the loop."""
@@ -133,19 +127,19 @@ class Runner:
                 self._loop = None
                 self._closed = True
 
-    def run(self, coro: Awaitable[Any], *, context: Context | None = None) -> Any:
+    def run(self, coro: Awaitable[T], *, context: Context | None = None) -> T:
         """Return the result of `coro`, run as a task in `context` or the runner's own.
 
         Signals are treated as `quiesce.run` says, but only `coro` is ended.
         """
-        if not SINCE_3_14 and not coroutines.iscoroutine(coro):
+        if not TAKES_AWAITABLES and not coroutines.iscoroutine(coro):
             raise ValueError(f"a coroutine was expected, got {coro!r}")
         refuse_running_loop("Runner.run()")
-        loop = self.get_loop()
-        coro = as_coroutine(coro)
+        loop: Any = self.get_loop()
+        coroutine = as_coroutine(coro)
         if context is None:
             context = self._context
-        task = loop.create_task(coro, context=context)
+        task = loop.create_task(coroutine, context=context)
         with self._triggers:
             return self._run_main(task)
 
@@ -230,106 +224,3 @@ def as_coroutine(awaitable: Any) -> Any:
         return await awaitable
 
     return wrapped()
-
-
-def default_loop() -> Any:
-    """Return a new loop of ours, unless the program has set a policy of its own."""
-    policy = current_policy()
-    return new_event_loop() if is_default(policy) else policy.new_event_loop()
-
-
-def current_policy() -> Any:
-    """Return asyncio's event loop policy, without the warning of 3.14 and later."""
-    if SINCE_3_14:
-        return events._get_event_loop_policy()  # type: ignore[attr-defined]
-    return asyncio.get_event_loop_policy()
-
-
-def set_policy(policy: Any) -> None:
-    """Set asyncio's event loop policy, without the warning of 3.14 and later."""
-    if SINCE_3_14:
-        events._set_event_loop_policy(policy)  # type: ignore[attr-defined]
-    else:
-        asyncio.set_event_loop_policy(policy)
-
-
-def is_default(policy: Any) -> bool:
-    """Tell whether `policy` is the one asyncio comes with."""
-    return type(policy) is DEFAULT_POLICY
-
-
-def get_event_loop() -> AbstractEventLoop:
-    """Return the running loop, or else the one that was set for this thread.
-
-    Where asyncio still makes a loop if there is none (the main thread, before 3.14), it
-    makes one of quiesce's. Raises RuntimeError where it makes none.
-    """
-    running = events._get_running_loop()
-    if running is not None:
-        return running
-    if threading.current_thread() is not threading.main_thread():
-        return asyncio.get_event_loop()
-    with Installation() as installation:
-        installation.replace(DEFAULT_POLICY, "_loop_factory", NEW_LOOP)
-        return asyncio.get_event_loop()
-
-
-def install() -> Installation:
-    """Make asyncio's own names use quiesce in this process, and return how to undo it.
-
-    From then on `asyncio.run`, `asyncio.Runner`, `asyncio.EventLoop` and
-    `asyncio.new_event_loop` are or make quiesce's, and so does the default event loop
-    policy; a policy the program had set is taken out. Functions that were imported
-    before by ``from asyncio import run`` do the same. Loops that exist already stay as
-    they are.
-
-    Installing again changes nothing, and undoing that changes nothing either.
-    """
-    installation = Installation()
-    if DEFAULT_POLICY.__dict__["_loop_factory"] is NEW_LOOP:
-        return installation
-    for module in (asyncio, runners):
-        installation.replace(module, "run", run)
-        installation.replace(module, "Runner", Runner)
-    for module in (asyncio, ASYNCIO_SYSTEM):
-        if hasattr(module, "EventLoop"):
-            installation.replace(module, "EventLoop", Loop)
-    installation.replace(DEFAULT_POLICY, "_loop_factory", NEW_LOOP)
-    policy = current_policy()
-    if not is_default(policy):
-        installation.former_policy = policy
-        set_policy(None)
-    return installation
-
-
-class Installation:
-    """What `install` put in the place of asyncio's own.
-
-    ``undo()``, or the end of a ``with`` block, puts it back: everything that is still
-    quiesce's, and only once.
-    """
-
-    def __init__(self) -> None:
-        self.replaced: list[tuple[Any, str, object, object]] = []
-        self.former_policy: Any = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.undo()
-
-    def replace(self, owner: Any, name: str, value: object) -> None:
-        """Set an attribute of `owner` until `undo`."""
-        self.replaced.append((owner, name, owner.__dict__[name], value))
-        setattr(owner, name, value)
-
-    def undo(self) -> None:
-        """Put back what was replaced."""
-        for owner, name, former, value in self.replaced:
-            if owner.__dict__[name] is value:
-                setattr(owner, name, former)
-        self.replaced.clear()
-        if self.former_policy is not None and is_default(current_policy()):
-            set_policy(self.former_policy)
-        self.former_policy = None

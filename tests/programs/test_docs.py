@@ -70,8 +70,8 @@ class Session:
             assert self.out == printed.splitlines(), command
 
     def type(self, command, printed):
-        words = [WORDS.get(word, [word]) for word in shlex.split(command)]
-        match sum(words, []):
+        typed = shlex.split(command)
+        match [word for short in typed for word in WORDS.get(short, [short])]:
             case ["echo", "$?"]:
                 self.out = [str(self.status)]
             case ["kill", "%1"]:

@@ -118,12 +118,12 @@ def test_checksums_are_those_of_the_files(words, tree):
     assert outcome.err == f"{tree / 'lost'}: No such file or directory\n"
 
 
-def test_polite_fetch_keeps_its_pace_and_reports_each_page(words):
+def test_polite_fetch_goes_in_order_and_reports_each_page(words):
     arrivals = []
 
     async def answer(reader, writer):
         request = (await reader.readuntil(b"\r\n\r\n")).split()
-        arrivals.append((asyncio.get_running_loop().time(), request[1]))
+        arrivals.append(request[1])
         if request[1] != b"/silent":
             writer.write(b"HTTP/1.0 200 OK\r\n\r\nhello")
             writer.close()
@@ -150,9 +150,7 @@ def test_polite_fetch_keeps_its_pace_and_reports_each_page(words):
     assert sorted(line.split("  ")[0] for line in lines) == sorted(
         ["not an http:// address", "200", "200", "no answer within 0.5 s"]
     )
-    times = [when for when, _ in arrivals]
-    assert [path for _, path in arrivals] == [b"/a?b", b"/silent", b"/c"]
-    assert times[2] - times[0] > 0.09
+    assert arrivals == [b"/a?b", b"/silent", b"/c"]
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

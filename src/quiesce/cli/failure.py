@@ -41,7 +41,7 @@ def with_connected(error: BaseException) -> list[BaseException]:
         found.append(each)
         left += [each.__cause__, each.__context__]
         if isinstance(each, BaseExceptionGroup):
-            left += each.exceptions
+            left += each.exceptions  # pyright: ignore[reportUnknownMemberType]
     return found
 
 

@@ -64,5 +64,5 @@ def obey(words: list[str]) -> int:
             return 2
         case ["doctor", word, *_]:
             raise Problem(f"doctor takes no argument, but got {word!r}")
-        case [word, *_]:
-            raise Problem(f"no command {word!r}; see quiesce --help")
+        case _:
+            raise Problem(f"no command {words[0]!r}; see quiesce --help")

@@ -39,7 +39,7 @@ def run(words: list[str]) -> int:
     elif isinstance(error, KeyboardInterrupt):
         show(error)
         # Python itself ends the process by SIGINT then; the traceback has been shown.
-        sys.excepthook = lambda *_: None
+        sys.excepthook = nothing
     elif error is not None and not isinstance(error, (SystemExit, Problem)):
         show(error)
         return 1
@@ -57,7 +57,7 @@ class LastAct:
     def die_of(self, signum: int) -> None:
         """Choose the signal; from now on its repetition changes nothing."""
         self.signum = signum
-        signal.signal(signum, lambda *_: None)
+        signal.signal(signum, nothing)
 
     def __call__(self) -> None:
         """End by the signal, if there was one."""
@@ -65,18 +65,23 @@ class LastAct:
             die_of(self.signum)
 
 
+def nothing(*_: object) -> None:
+    """Do nothing, where a function is asked for."""
+
+
 def end_of(target: Target) -> BaseException | None:
     """Run the program, and return the exception that it ended with, if any."""
-    from quiesce import runner
+    from quiesce.installation import install
+    from quiesce.runner import run as run_main
 
-    runner.install()
+    install()
     try:
         try:
             body = target.load()
             if isinstance(body, CodeType):
                 exec(body, vars(fresh_main(target)))  # noqa: S102 - this is the command
             else:
-                runner.run(body())
+                run_main(body())
         finally:
             end_open_loops()
     except BaseException as error:  # noqa: BLE001 - it is dealt with by the caller

@@ -96,21 +96,17 @@ def path_target(path: str) -> Target:
         return Target(path, place, lambda: code_of(found), attributes_of(found))
     if os.path.isdir(path):
         raise Problem(f"no __main__.py in {path}")
-    loader: SourceFileLoader | SourcelessFileLoader
-    if path.endswith(".pyc"):
-        loader = SourcelessFileLoader("__main__", place)
-    else:
-        loader = SourceFileLoader("__main__", place)
+    kind = SourcelessFileLoader if path.endswith(".pyc") else SourceFileLoader
+    loader: Any = kind("__main__", place)
 
     def load() -> CodeType:
-        if isinstance(loader, SourcelessFileLoader):
-            return loader.get_code("__main__")  # type: ignore[return-value]
         try:
+            if kind is SourcelessFileLoader:
+                return loader.get_code("__main__")
             with io.open_code(place) as file:
-                source = file.read()
+                return compile(file.read(), place, "exec", dont_inherit=True)
         except OSError as error:
             raise Problem(f"cannot read {path}: {error.strerror}") from None
-        return compile(source, place, "exec", dont_inherit=True)
 
     return Target(
         path,
@@ -173,7 +169,7 @@ def function_target(path: str) -> Target:
             raise Problem(f"no function {function!r} in {module}")
         if not is_coroutine_function(found):
             raise Problem(f"{path} is not a coroutine function (async def)")
-        return found  # type: ignore[no-any-return]
+        return found
 
     return Target(path, os.getcwd(), load)
 
@@ -209,7 +205,7 @@ def spec_of(name: str) -> ModuleSpec:
 def code_of(spec: ModuleSpec) -> CodeType:
     """Load the code of a module that is to be ``__main__``."""
     loader: Any = spec.loader
-    return loader.get_code(spec.name)  # type: ignore[no-any-return]
+    return loader.get_code(spec.name)
 
 
 def attributes_of(spec: ModuleSpec) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import contextvars
 import functools
 import threading
 import warnings
-from asyncio import events
+from asyncio import events, futures
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -58,7 +58,7 @@ class DefaultExecutor:
 
     def submit(
         self, executor: Executor | None, func: Callable[..., Any], *args: Any
-    ) -> Future:
+    ) -> futures.Future[Any]:
         """Return a future for ``func(*args)`` in `executor`, or else in the pool."""
         if executor is None:
             executor = self.started()

@@ -27,8 +27,21 @@ SAME_CTRL_C = 0.5
 HELD: list[HeldSignals] = []
 
 
-def terminate(signum: int, _frame: FrameType | None) -> NoReturn:
-    """Raise `Terminated` where the program happens to be, as Ctrl-C does."""
+def terminate(signum: int, _frame: FrameType | None) -> None:
+    """Raise `Terminated` where the program happens to be, as Ctrl-C does.
+
+    From a running loop it comes out between two callbacks, so that none is cut in half.
+    """
+    from asyncio import events
+
+    loop = events._get_running_loop()
+    if loop is None:
+        raise Terminated(signum)
+    loop.call_soon_threadsafe(raise_terminated, signum)
+
+
+def raise_terminated(signum: int) -> NoReturn:
+    """Raise `Terminated`."""
     raise Terminated(signum)
 
 
