@@ -102,6 +102,11 @@ class Program:
         self.loop.call_soon(queue.put_nowait, None)
         await queue.get()
 
+    async def wait_in_a_foreign_future(self) -> None:
+        future: asyncio.Future[None] = asyncio.Future(loop=self.loop)
+        self.loop.call_soon(future.set_result, None)
+        await future
+
     async def gather_some(self) -> None:
         await quiesce.gather(quiesce.sleep(0), quiesce.sleep(1e-5), quiesce.sleep(0))
 
@@ -119,6 +124,7 @@ class Program:
             self.cancel_a_timer,
             self.wait_under_a_timeout,
             self.pass_through_a_queue,
+            self.wait_in_a_foreign_future,
             self.gather_some,
         ]
 
