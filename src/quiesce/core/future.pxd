@@ -35,7 +35,9 @@ cdef class Future:
 
     cdef int attach(self, object loop) except -1
     cdef int wait_for_it(self, object waiter, object context) except -1
+    @cython.final
     cdef int schedule_callbacks(self) except -1
+    @cython.final
     cdef int schedule(self, object callback, object context) except -1
     cdef int finish(self, object result) except -1
     @cython.locals(cause=object)
@@ -43,6 +45,7 @@ cdef class Future:
     cdef bint mark_cancelled(self, object msg) except -1
     cdef object failure(self)
     cdef object cancelled_error(self)
+    @cython.final
     cdef list callback_pairs(self)
 
 

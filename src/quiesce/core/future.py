@@ -392,6 +392,9 @@ class Future:
         """Return what to raise for a future that is done without a result."""
         if self._status == native.CANCELLED:
             return self.cancelled_error()
+        if self._exception is None:
+            # Whoever asks was woken by somebody else, and is to hear of it.
+            return InvalidStateError("Result is not ready.")
         self._unretrieved = False
         return self._exception.with_traceback(self._exception_tb)
 

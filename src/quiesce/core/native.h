@@ -58,7 +58,13 @@ static inline int quiesce_leave(PyObject *context, PyObject *value) {
 /* Call callback(*args) inside context and drop what it returns. */
 static int quiesce_call_in(PyObject *context, PyObject *callback, PyObject *args) {
     PyObject *value;
-    Py_ssize_t count = PyTuple_GET_SIZE(args);
+    Py_ssize_t count;
+    if (args == Py_None) {
+        /* A cancelled handle that somebody runs by hand. */
+        PyErr_SetString(PyExc_TypeError, "Value after * must be an iterable, not NoneType");
+        return -1;
+    }
+    count = PyTuple_GET_SIZE(args);
     if (PyContext_Enter(context) < 0)
         return -1;
     if (count <= 6)

@@ -1,5 +1,4 @@
 cimport cython
-from quiesce.core cimport native
 
 
 @cython.final
@@ -7,6 +6,5 @@ cdef class ReadyQueue:
     cdef readonly list items
     cdef list spare
     cpdef int push(self, object item) except -1
-    cpdef list take(self)
-    cpdef int give_back(self, list batch, Py_ssize_t taken) except -1
+    cpdef int put_back(self, list batch, Py_ssize_t taken) except -1
     cpdef int clear(self) except -1

@@ -3,8 +3,8 @@
 An item is a `Handle` or a `Task`: a task that may run is stored as itself, which is half of
 what makes tasks cheap here. Read `handle` before this module and `scheduler` after it.
 
-The queue keeps two lists and swaps them: one iteration takes all that is ready and runs it
-while what becomes ready meanwhile is collected in the other list, for the next iteration.
+The queue keeps two lists, and each iteration of the loop swaps them (`Scheduler.run_ready`):
+it runs what is in one, while what becomes ready meanwhile is collected in the other.
 ``push`` is one ``list.append``, so a signal handler that interrupts interpreted code between
 any two bytecodes finds a queue in order.
 """
@@ -12,8 +12,6 @@ any two bytecodes finds a queue in order.
 from __future__ import annotations
 
 from typing import Any
-
-from quiesce.core import native
 
 
 class ReadyQueue:
@@ -36,27 +34,13 @@ class ReadyQueue:
         """Append a `Handle` or a `Task`; it runs in the next iteration."""
         self.items.append(item)
 
-    def take(self) -> list[Any]:
-        """Take all that is ready now; what is pushed later waits for the next take.
+    def put_back(self, batch: list[Any], taken: int) -> None:
+        """Put those items back to the front that an iteration did not reach.
 
-        The caller replaces each item it takes by None and then returns the list with
-        `give_back`.
+        `batch` is what it began with; it had `taken` of them when one raised.
         """
-        batch = self.items
-        self.items = self.spare
-        return batch
-
-    def give_back(self, batch: list[Any], taken: int) -> None:
-        """Return a list got from `take`, of which the first `taken` items are consumed.
-
-        Items that were not reached, because one before them raised, go back to the front.
-        """
-        if taken < len(batch):
-            self.items = batch[taken:] + self.items
-            self.spare = []
-        else:
-            native.truncate(batch)
-            self.spare = batch
+        self.items = batch[taken:] + self.items
+        self.spare = []
 
     def clear(self) -> None:
         """Forget everything that was ready."""

@@ -48,26 +48,33 @@ cdef class Scheduler:
     cdef readonly object interrupts
     cdef object __weakref__
 
+    @cython.final
     cdef int run_once(self) except -1
+    @cython.final
     cdef bint poll_is_due(self)
+    @cython.final
     cdef int look_outside(self) except -1
+    @cython.final
     @cython.locals(first=TimerHandle)
     cdef double sleep_limit(self) except? -2
+    @cython.final
     @cython.locals(timer=TimerHandle)
     cdef int queue_due_timers(self) except -1
+    @cython.final
     cdef int queue_incoming(self) except -1
-    @cython.locals(batch=list, taken=Py_ssize_t, count=Py_ssize_t)
+    @cython.final
+    @cython.locals(ready=ReadyQueue, batch=list, taken=Py_ssize_t, count=Py_ssize_t)
     cdef int run_ready(self) except -1
-    cdef int run_item(self, object item) except -1
-    cdef int run_task(self, Task task) except -1
-    cdef int run_handle(self, Handle handle) except -1
-    cdef int run_observed(self, object item) except -1
+    @cython.final
+    cdef inline int run_handle(self, Handle handle) except -1
     cdef int publish(self) except -1
     cdef double now(self) except? -2
     cdef object running_task(self)
     cdef int start_timer(self, TimerHandle timer, double now) except -1
     cdef int clear_current(self) except -1
+    @cython.final
     cdef TimerHandle timer_after(self, double delay, object callback, tuple args, object context)
+    @cython.final
     cdef TimerHandle timer_at(self, double when, double now, object callback, tuple args, object context)
     cdef Task plain_task(self, object coro, object name, object context)
     cdef int begin_run(self) except -1

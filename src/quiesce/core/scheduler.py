@@ -108,6 +108,11 @@ class Scheduler:
         "unpolled",
     )
 
+    def __cinit__(self) -> None:
+        # Only an extension type calls this. Fields are not checked for None there, so a
+        # loop that a subclass forgot to initialize must refuse everything: it is closed.
+        self.closed = True
+
     def __init__(self, poller: Poller, clock: Clock | None = None) -> None:
         self.poller = poller
         self.clock = clock
@@ -326,37 +331,39 @@ class Scheduler:
 
     def run_ready(self) -> None:
         """Run what was ready before this point; what it queues runs next time."""
-        batch = self.ready.take()
+        ready = self.ready
+        batch = ready.items
+        ready.items = ready.spare
         count = len(batch)
         taken = 0
+        item = None
         try:
             while taken < count:
                 item = batch[taken]
                 batch[taken] = None
                 taken += 1
-                self.run_item(item)
+                if self.observer is not None:
+                    self.observer.begins(item)
+                if isinstance(item, Task):
+                    self.current = item
+                    if PUBLISHES_EAGERLY:
+                        self.publish()
+                    self.current.step(self.current.awaited_error())
+                else:
+                    self.run_handle(item)
+                if self.observer is not None:
+                    self.observer.ended(item)
+                # An error's traceback keeps this frame: see "Cycles" in `task`.
                 item = None
         finally:
-            self.ready.give_back(batch, taken)
             self.unpolled += taken
-
-    def run_item(self, item: Any) -> None:
-        """Run one callback, or one step of one task."""
-        if self.observer is not None:
-            self.run_observed(item)
-        elif isinstance(item, Task):
-            self.run_task(item)
-        else:
-            self.run_handle(item)
-        item = None
-
-    def run_task(self, task: Task) -> None:
-        """Resume `task` as the current one."""
-        self.current = task
-        if PUBLISHES_EAGERLY:
-            self.publish()
-        task.resume()
-        task = None
+            if taken == count:
+                native.truncate(batch)
+                ready.spare = batch
+            else:
+                ready.put_back(batch, taken)
+            if item is not None and self.observer is not None:
+                self.observer.ended(item)
 
     def run_handle(self, handle: Handle) -> None:
         """Run a callback, outside any task."""
@@ -366,19 +373,6 @@ class Scheduler:
         if not handle._cancelled:
             handle.run()
         handle = None
-
-    def run_observed(self, item: Any) -> None:
-        """Run `item` and tell the observer before and after."""
-        observer = self.observer
-        observer.begins(item)
-        try:
-            if isinstance(item, Task):
-                self.run_task(item)
-            else:
-                self.run_handle(item)
-        finally:
-            observer.ended(item)
-            item = None
 
     def clear_current(self) -> None:
         """Let no task be the current one."""

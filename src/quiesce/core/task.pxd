@@ -35,17 +35,26 @@ cdef class Task(Future):
     cdef bint _reports_loss
 
     cdef int begin(self, object coro, object name, object context) except -1
-    cdef int resume(self) except -1
+    cdef object awaited_error(self)
+    @cython.final
     cdef int step(self, object error) except -1
+    @cython.final
     cdef int ended(self) except -1
+    @cython.final
     cdef int came_to_return(self, object value) except -1
+    @cython.final
     cdef int came_to_raise(self, object error) except -1
+    @cython.final
     cdef int came_to_yield(self, object yielded) except -1
+    @cython.final
     cdef bint wait_for_ours(self, Future future) except -1
+    @cython.final
     cdef int wait_for_other(self, object yielded) except -1
+    @cython.final
     cdef int again(self, object error) except -1
 
 
+@cython.final
 cdef class PendingTasks:
     cdef Task ring
     cpdef int add(self, Task task) except -1

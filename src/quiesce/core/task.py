@@ -259,13 +259,11 @@ class Task(Future):
             self._name = str(name)
         self._reports_loss = True
 
-    def resume(self) -> None:
-        """Go on, now that what the task waited for is there, if it waited."""
+    def awaited_error(self) -> BaseException | None:
+        """Return what the future that the task waited for ended with, if it is an error."""
         if self._fut_waiter is None:
-            self.step(None)
-        else:
-            self.step(outcome_error(self._fut_waiter))
-        self = None  # noqa: PLW0642 - see "Cycles" above
+            return None
+        return outcome_error(self._fut_waiter)
 
     def step(self, error: BaseException | None) -> int:
         """Run the coroutine until it yields, returns or raises; throw `error` if there is one.
@@ -309,8 +307,10 @@ class Task(Future):
             # It returned without waiting once more, so the request never reached it.
             self._must_cancel = False
             self.mark_cancelled(self._message)
-        else:
+        elif self._status == native.PENDING:
             self.finish(value)
+        else:
+            failures.step_too_late(self, None)
 
     def came_to_raise(self, error: BaseException) -> None:
         """Be done: the coroutine raised."""
@@ -319,7 +319,10 @@ class Task(Future):
             self._cancelled_exc = error
             self.mark_cancelled(self._message)
         else:
-            self.fail(error)
+            if self._status == native.PENDING:
+                self.fail(error)
+            else:
+                failures.step_too_late(self, error)
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
                 raise error
 
@@ -487,11 +490,15 @@ def cancel_chain(task: Task, msg: object) -> bool:
     """Cancel `task`, and with it what it waits for, however long that chain is.
 
     The chain is followed in a loop, not by recursion: 30,000 tasks that await one another
-    are no more than a list.
+    are no more than a list. Raises RecursionError if it leads back into itself.
     """
     task._unretrieved = False
     if task._status != native.PENDING:
         return False
+    # Brent's way to find a circle: compare with one task on the way, chosen anew after
+    # twice as many steps each time.
+    seen = task
+    steps = limit = 1
     while True:
         task._num_cancels_requested += 1
         waiter = task._fut_waiter
@@ -506,6 +513,12 @@ def cancel_chain(task: Task, msg: object) -> bool:
         if inner._status != native.PENDING:
             break
         task = inner
+        if task is seen:
+            raise RecursionError(f"tasks await one another in a circle: {task!r}")
+        steps -= 1
+        if not steps:
+            seen = task
+            steps = limit = 2 * limit
     task._must_cancel = True
     task._message = msg
     return True
