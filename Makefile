@@ -50,11 +50,13 @@ test-compiled conformance-compiled:
 run-test-compiled: $(COMPILED)/.ready
 	QUIESCE_EXPECT=compiled $(COMPILED)/bin/python -m pytest -m '$(QUICK) and not build' $(ARGS)
 
+# Status 3 says that this Python comes without the tests of asyncio.
 run-conformance-compiled: $(COMPILED)/.ready
-	$(COMPILED)/bin/python -m tests.conformance --require compiled --short
+	$(COMPILED)/bin/python -m tests.conformance --require compiled --short || [ $$? = 3 ]
 
 conformance-interpreted:
-	PYTHONPATH=src $(PYTHON) -m tests.conformance --require interpreted --short
+	PYTHONPATH=src $(PYTHON) -m tests.conformance --require interpreted --short \
+	  || [ $$? = 3 ]
 
 conformance:
 	.ci/each-python conformance-compiled conformance-interpreted
