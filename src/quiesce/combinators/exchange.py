@@ -318,7 +318,7 @@ class Move:
         exchange.let_go(self)
         self.exchange = exchange
         self.waiter = waiter
-        waiter._asyncio_future_blocking = True
+        waiter._blocking = True
         return waiter
 
     def leave(self, exchange: Exchange, waiter: Future) -> None:

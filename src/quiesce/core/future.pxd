@@ -29,7 +29,7 @@ cdef class Future:
     cdef list _more_callbacks
     cdef native.PyObject *_attributes
     cdef int _status
-    cdef public bint _asyncio_future_blocking
+    cdef bint _blocking
     cdef bint _unretrieved
     cdef object __weakref__
 

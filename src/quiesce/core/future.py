@@ -59,9 +59,9 @@ class FutureIterator:
         if future is None:
             raise StopIteration
         if future._status == native.PENDING:
-            if future._asyncio_future_blocking:
+            if future._blocking:
                 raise RuntimeError("await wasn't used with future")
-            future._asyncio_future_blocking = True
+            future._blocking = True
             return future
         self.future = None
         if future._status == native.FINISHED and future._exception is None:
@@ -250,6 +250,18 @@ class Future:
         return STATE_NAMES[self._status]
 
     @property
+    def _asyncio_future_blocking(self) -> bool:
+        return self._blocking
+
+    @_asyncio_future_blocking.setter
+    def _asyncio_future_blocking(self, value: bool) -> None:
+        self._blocking = bool(value)
+
+    @_asyncio_future_blocking.deleter
+    def _asyncio_future_blocking(self) -> None:
+        raise AttributeError("_asyncio_future_blocking cannot be deleted")
+
+    @property
     def _callbacks(self) -> list[tuple[Any, Any]] | None:
         pairs = self.callback_pairs()
         if not pairs:
@@ -277,6 +289,10 @@ class Future:
         if value:
             raise ValueError("_log_traceback can only be set to False")
         self._unretrieved = False
+
+    @_log_traceback.deleter
+    def _log_traceback(self) -> None:
+        raise AttributeError("_log_traceback cannot be deleted")
 
     @property
     def _cancel_message(self) -> Any:
@@ -422,8 +438,8 @@ class Future:
 native.give_defaults(
     Future,
     {
-        "_asyncio_future_blocking": False,
         "_attributes": None,
+        "_blocking": False,
         "_cancelled_exc": None,
         "_exception": None,
         "_exception_tb": None,

@@ -26,6 +26,7 @@ class Future(asyncio.Future[_T]):
     _cancelled_exc: BaseException | None
     _message: Any
     _source_traceback: StackSummary | None
+    _blocking: bool
     _status: int
     _unretrieved: bool
     @property

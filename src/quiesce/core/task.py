@@ -341,11 +341,11 @@ class Task(Future):
 
     def wait_for_ours(self, future: Future) -> bool:
         """Wait in one of our futures of the same loop; return False if it is not one."""
-        if not future._asyncio_future_blocking:
+        if not future._blocking:
             return False
         if future._loop is not self._loop or future is self:
             return False
-        future._asyncio_future_blocking = False
+        future._blocking = False
         self._fut_waiter = future
         future.wait_for_it(self, None)
         if self._must_cancel and future.cancel(msg=self._message):
