@@ -117,9 +117,11 @@ class Runner:
         """End every task, close async generators and executor, and close the loop."""
         if self._loop is None or self._closed:
             return
+        # Known from the last run, if a second Ctrl-C ended that.
+        at_once = self._triggers.hurried
         with self._triggers:
             try:
-                sequence.end_loop(self._loop, at_once=self._triggers.hurried)
+                sequence.end_loop(self._loop, at_once=at_once)
             finally:
                 if self._loop_factory is None:
                     events.set_event_loop(None)
