@@ -87,32 +87,21 @@ def tell(run: FileRun, baselines: dict[str, FileRun], first: bool) -> None:
 def conclude(
     runs: list[FileRun], baselines: dict[str, FileRun], options: argparse.Namespace
 ) -> int:
-    """Print sums and failures, write the JSON, and return the exit status."""
+    """Print sums and problems, write the JSON, and return the exit status."""
     print(*results.totals(runs, baselines), sep="\n")
     print(results.title(runs))
     if options.list:
         print(*(f"{run.naming} {test}" for run in runs for test in run.tests), sep="\n")
-    for run in runs:
-        for test in run.tests.values() if run.naming == "baseline" else ():
-            if test.outcome in results.BAD:
-                print(f"stock asyncio: {test.outcome} {test.id}")
-    failures = list(results.against_us(runs, baselines))
-    for run, test in failures:
-        print(f"\n{test.outcome} under {run.naming}: {test.id}")
-        if not options.short:
-            print(test.detail)
+    for test_id in sorted(
+        set().union(*map(results.stock_failures, baselines.values()))
+    ):
+        print(f"fails on stock asyncio too: {test_id}")
+    problems = list(results.problems(runs, baselines, options.require))
+    for headline, detail in problems:
+        print(f"\n{headline}", *[detail] * (not options.short), sep="\n")
     if options.json:
         options.json.write_text(json.dumps(results.as_data(runs, baselines), indent=1))
-    wrong_mode = mode_differs(runs, options.require)
-    if wrong_mode:
-        print(f"not {options.require}, as was required")
-    return 1 if failures or wrong_mode else 0
-
-
-def mode_differs(runs: list[FileRun], required: str | None) -> bool:
-    """Tell whether quiesce ran in another mode than the one required."""
-    modes = {run.here["compiled"] for run in runs if "compiled" in run.here}
-    return required is not None and modes != {required == "compiled"}
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ FILES = (
     "test_staggered",
     "test_streams",
     "test_graph",
+    "test_subprocess",
 )
 # What a test means by ``asyncio``; `namings` says more.
 NAMINGS = ("baseline", "stock", "ours")

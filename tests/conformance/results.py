@@ -6,9 +6,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from .launching import FileRun, Outcome
+    from .launching import FileRun
 
 BAD = ("failed", "hung", "crashed")
 COLUMNS = ("ran", "passed", "failed", "skipped", "excluded", "stock fails", "on ours")
@@ -40,17 +40,24 @@ def stock_failures(baseline: FileRun | None) -> set[str]:
     return set(baseline.ids(*BAD)) if baseline is not None else set()
 
 
-def against_us(
-    runs: Iterable[FileRun], baselines: dict[str, FileRun]
-) -> Iterator[tuple[FileRun, Outcome]]:
-    """Yield each failure that stock asyncio does not have as well."""
+def problems(
+    runs: list[FileRun], baselines: dict[str, FileRun], mode: str | None
+) -> Iterator[tuple[str, str]]:
+    """Yield what counts against quiesce: a headline and its details.
+
+    `mode` is the one that is required, if any: "compiled" or "interpreted".
+    """
     for run in runs:
         if run.naming == "baseline":
             continue
         excused = stock_failures(baselines.get(run.file))
         for test in run.tests.values():
             if test.outcome in BAD and test.id not in excused:
-                yield run, test
+                yield f"{test.outcome} under {run.naming}: {test.id}", test.detail
+            if test.foreign_loops:
+                yield f"made a loop of asyncio's own: {test.id}", ""
+        if mode and run.here.get("compiled") is not (mode == "compiled"):
+            yield f"not {mode} under {run.naming}: {run.file}", str(run.here)
 
 
 def row(run: FileRun, baseline: FileRun | None) -> str:
