@@ -33,7 +33,6 @@ cdef class Exchange:
     @cython.locals(get=Get)
     cpdef Get get(self)
     cdef Future new_waiter(self)
-    cdef int let_go(self, Move move) except -1
 
 
 cdef bint has_room(Exchange exchange) except -1

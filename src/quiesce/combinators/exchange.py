@@ -90,10 +90,10 @@ class Exchange:
         is shut down, also to those who already wait.
         """
         put = self.spare_put
-        if put is None or put.exchange is not None or native.references(put) > 2:
+        self.spare_put = None
+        if put is None or native.references(put) > 1:
             put = Put.__new__(Put)
             put.waiter = None
-            self.spare_put = put
         put.exchange = self
         put.item = item
         return put
@@ -105,11 +105,11 @@ class Exchange:
         shut down and empty, also to those who already wait.
         """
         get = self.spare_get
-        if get is None or get.exchange is not None or native.references(get) > 2:
+        self.spare_get = None
+        if get is None or native.references(get) > 1:
             get = Get.__new__(Get)
             get.waiter = None
             get.item = None
-            self.spare_get = get
         get.exchange = self
         return get
 
@@ -193,13 +193,6 @@ class Exchange:
             ready = getattr(loop, "direct_ready", None)
             self.ready = ready if type(ready) is ReadyQueue else None
         return new_future(loop, self.ready)
-
-    def let_go(self, move: Move) -> None:
-        """Do not use `move` again."""
-        if self.spare_put is move:
-            self.spare_put = None
-        elif self.spare_get is move:
-            self.spare_get = None
 
 
 def with_quick_calls(queue_class: type) -> type:
@@ -298,7 +291,7 @@ class Move:
         if self.waiter is not None:
             self.close()
         elif self.exchange is not None:
-            message = f"coroutine '{self.__qualname__}' was never awaited"
+            message = f"coroutine '{self.__name__}' was never awaited"
             warnings.warn(message, RuntimeWarning, stacklevel=native.OWN_FRAMES + 1)
 
     def check_turn(self) -> None:
@@ -314,8 +307,6 @@ class Move:
         """Stand in `line`, and return the future to wait for."""
         waiter = exchange.new_waiter()
         line.append(waiter)
-        # Only its task may hold it now, so that it ends with the task if that is dropped.
-        exchange.let_go(self)
         self.exchange = exchange
         self.waiter = waiter
         waiter._blocking = True
@@ -342,7 +333,6 @@ class Put(Move):
 
     # What the repr of a task shows of the coroutine it runs.
     __name__ = "Queue.put"
-    __qualname__ = "Queue.put"
 
     def __next__(self) -> Future:
         exchange = self.exchange
@@ -357,6 +347,7 @@ class Put(Move):
         self.item = None
         if exchange.direct:
             add(exchange, item)
+            exchange.spare_put = self
         else:
             native.stop_with(exchange.put_nowait(item))
         raise StopIteration
@@ -373,7 +364,6 @@ class Get(Move):
     __slots__ = ()
 
     __name__ = "Queue.get"
-    __qualname__ = "Queue.get"
 
     def __next__(self) -> Future:
         exchange = self.exchange
@@ -385,9 +375,11 @@ class Get(Move):
                 raise QueueShutDown
             return self.wait(exchange, exchange._getters)
         if exchange.direct:
-            native.stop_with(remove(exchange))
+            item = remove(exchange)
+            exchange.spare_get = self
         else:
-            native.stop_with(exchange.get_nowait())
+            item = exchange.get_nowait()
+        native.stop_with(item)
         raise StopIteration
 
     def leave(self, exchange: Exchange, waiter: Future) -> None:
