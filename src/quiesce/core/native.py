@@ -1,7 +1,8 @@
 """Plain-Python stand-ins for what the core can only say in C.
 
 Compiled modules cimport these names from ``native.pxd`` (bodies: ``native.h``), so this
-file runs only where nothing is compiled. Both sides promise the same.
+file runs only where nothing is compiled. Both sides promise the same
+(docs/design/compiled-plain-python.md).
 """
 
 from __future__ import annotations

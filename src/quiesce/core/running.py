@@ -9,7 +9,7 @@ file, because it differs between versions:
 - ``all_tasks`` reads a weak set: ``tasks._all_tasks`` on 3.11, ``tasks._scheduled_tasks`` on
   3.12 and 3.13, and since 3.14 one that only the C module holds. Its class is replaced by a
   subclass whose iteration also gives the tasks of our loops, which therefore need not be
-  entered into it one by one.
+  entered into it one by one (docs/design/pending-tasks.md).
 """
 
 from __future__ import annotations
