@@ -1,16 +1,18 @@
-"""What `add_reader` and `add_writer` ask for: a handle queued when a descriptor is ready.
+"""What `add_reader` and `add_writer` do: queue a handle when a descriptor is ready.
 
-Read `poller` before this. There is no table here: the poller knows who watches what, and a
-descriptor belongs either to a pair of such callbacks or to a transport.
+Read `poller` before this. There is no table here: the poller knows who watches what,
+and a descriptor belongs either to a pair of such callbacks or to a transport.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from quiesce.core.handle import Handle
 from quiesce.core.poller import FAILED, READABLE, WRITABLE, Poller, Watcher
-from quiesce.core.ready import ReadyQueue
+
+if TYPE_CHECKING:
+    from quiesce.core.handle import Handle
+    from quiesce.core.ready import ReadyQueue
 
 
 class FdWatcher(Watcher):
@@ -69,7 +71,7 @@ class FdCallbacks:
         self._ready = ready
 
     def add_reader(self, fileobj: Any, handle: Handle) -> None:
-        """Queue `handle` whenever the descriptor can be read; cancel the one before it."""
+        """Queue `handle` whenever `fileobj` can be read; cancel the one before it."""
         watcher = self._watcher_for(fileobj)
         replaced = watcher.reader
         watcher.replace(handle, watcher.writer)
@@ -77,7 +79,7 @@ class FdCallbacks:
             replaced.cancel()
 
     def add_writer(self, fileobj: Any, handle: Handle) -> None:
-        """Queue `handle` whenever the descriptor can be written to; as `add_reader`."""
+        """Queue `handle` whenever `fileobj` can be written to, as `add_reader`."""
         watcher = self._watcher_for(fileobj)
         replaced = watcher.writer
         watcher.replace(watcher.reader, handle)
@@ -111,7 +113,7 @@ class FdCallbacks:
         if watcher is None:
             return FdWatcher(fd, self._poller, self._ready)
         if not isinstance(watcher, FdWatcher):
-            raise RuntimeError(
+            raise RuntimeError(  # noqa: TRY004 - as asyncio
                 f"File descriptor {fileobj!r} is used by transport {watcher!r}"
             )
         return watcher

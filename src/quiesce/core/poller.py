@@ -1,12 +1,12 @@
 """What a loop asks of the operating system: sleep until something is ready.
 
-A `Poller` watches file descriptors and tells one `Watcher` about each. The implementations
-live in `quiesce.system`, a test may hand the loop another one. With the clock and the ready
-queue the poller is one of the three sources of chance in a loop.
+A `Poller` watches file descriptors and tells one `Watcher` about each. The
+implementations live in `quiesce.system`, a test may hand the loop another one. With the
+clock and the ready queue the poller is one of the three sources of chance in a loop.
 
 Invariant: a watcher hears only of what happened to *its* file. One that was taken off
-while a batch of events was being delivered gets none of the rest, and neither does one put on
-meanwhile whose file happens to have got the same number.
+while a batch of events was being delivered gets none of the rest, and neither does one
+put on meanwhile whose file happens to have got the same number.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Watcher:
     __slots__ = ("__weakref__",)
 
     def on_ready(self, events: int) -> None:
-        """Act on `events`; called by the poller, in the loop's thread, outside any task.
+        """Act on `events`; called by the poller in the loop's thread, outside any task.
 
-        What this raises ends `Scheduler.run_forever`; the events that follow in the same
-        batch are delivered by the next poll.
+        What this raises ends `Scheduler.run_forever`; the events that follow in the
+        same batch are delivered by the next poll.
         """
         raise NotImplementedError
 
@@ -39,13 +39,12 @@ class Poller:
 
     __slots__ = ("__weakref__",)
 
-    # Whether `watch` can be told to report only changes. Where it cannot, a watcher hears
-    # again and again of what it leaves undone, and must ask for less to have peace.
+    # Whether `watch` can be told to report only changes. Where it cannot, a watcher
+    # hears again and again of what it leaves undone, and must ask for less to have
+    # peace.
     edge_triggered = False
 
-    def watch(
-        self, fd: int, events: int, watcher: Watcher, edge: bool = False
-    ) -> None:
+    def watch(self, fd: int, events: int, watcher: Watcher, edge: bool = False) -> None:
         """Tell `watcher` about `events` on `fd` from now on, instead of what was asked.
 
         With `edge` only changes are reported, where `edge_triggered` says that this
@@ -55,7 +54,7 @@ class Poller:
         raise NotImplementedError
 
     def unwatch(self, fd: int) -> None:
-        """Forget `fd`; to be called before it is closed; harmless if nobody watches it."""
+        """Forget `fd`, before it is closed; harmless if nobody watches it."""
         raise NotImplementedError
 
     def watcher_of(self, fd: int) -> Watcher | None:
@@ -63,11 +62,11 @@ class Poller:
         raise NotImplementedError
 
     def poll(self, timeout: float) -> int:
-        """Sleep until something is ready, tell its watchers, return how many events came.
+        """Sleep until something is ready, tell its watchers, return how many were told.
 
         `timeout` is in seconds, negative for ever, 0 to only look. Returns early, and
-        perhaps without any event, after `wake` or after a signal; what a signal's Python
-        handler raises passes through.
+        perhaps without any event, after `wake` or after a signal; what a signal's
+        Python handler raises passes through.
         """
         raise NotImplementedError
 
@@ -80,5 +79,5 @@ class Poller:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let go of all watchers and of the system's resources; harmless if repeated."""
+        """Let go of all watchers and of what the system gave; harmless if repeated."""
         raise NotImplementedError

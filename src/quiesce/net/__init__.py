@@ -1,0 +1,7 @@
+"""Sockets and pipes as transports, and the ways to get one.
+
+`resolve` finds addresses, `connect` and `listen` make connections, `unix_socket` does
+both at a path. `stream` moves the bytes behind `transport`, what users hold;
+`write_buffer` and `flow_control` keep what cannot be sent yet. `datagram` and `pipe`
+are the other kinds of transport, `sock_calls` is for sockets without one.
+"""

@@ -1,7 +1,7 @@
 """Making connections: what `loop.create_connection` does, for whatever runs on top.
 
-An `Opener` makes the transport of a connected socket; `transport.open_stream` is one, and
-``quiesce.tls`` has others. Addresses are tried in order, or raced (RFC 8305).
+An `Opener` makes the transport of a connected socket; `transport.open_stream` is one,
+and ``quiesce.tls`` has others. Addresses are tried in order, or raced (RFC 8305).
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ async def adopt(
 ) -> tuple[Any, Any]:
     """Return a transport that owns `sock`, which is connected, and its protocol.
 
-    Returns once the protocol's ``connection_made`` was called. A transport that fails to
-    open, or whose opening is cancelled, is closed.
+    Returns once the protocol's ``connection_made`` was called. A transport that fails
+    to open, or whose opening is cancelled, is closed.
     """
     sock.setblocking(False)
     protocol = protocol_factory()
@@ -177,7 +177,7 @@ def interleaved(
 
 
 async def first_of(attempts: Sequence[Attempt]) -> socket.socket | None:
-    """Return the socket of the first attempt that succeeds, each made after the other."""
+    """Return the socket of the first attempt that succeeds, one after the other."""
     for attempt in attempts:
         try:
             return await attempt()
@@ -191,8 +191,8 @@ async def race(
 ) -> socket.socket | None:
     """Return the first socket to be connected; the next attempt starts after `delay`.
 
-    It starts at once where one before it fails. The losers are cancelled and awaited, and
-    a socket that one of them has connected all the same is closed.
+    It starts at once where one before it fails. The losers are cancelled and awaited,
+    and a socket that one of them has connected all the same is closed.
     """
     waiting = deque(attempts)
     running: set[asyncio.Task[socket.socket]] = set()
@@ -218,7 +218,7 @@ async def race(
 
 
 def outcome_of(task: asyncio.Task[socket.socket]) -> socket.socket | None:
-    """Return the socket that `task` connected, None if the address cannot be reached."""
+    """Return the socket that `task` connected, None if it found nobody."""
     error = task.exception()
     if error is None:
         return task.result()

@@ -23,6 +23,7 @@ from quiesce.net.unix_socket import remove_stale_socket
 
 if TYPE_CHECKING:
     from quiesce.net.connect import ProtocolFactory
+    from quiesce.net.resolve import AddressInfo
 
 # Bytes; no message is longer.
 RECEIVE_SIZE = 256 * 1024
@@ -34,7 +35,7 @@ NOT_READY = (BlockingIOError, InterruptedError)
 
 # asyncio's own is both, and programs ask for either.
 class DatagramTransport(asyncio.DatagramTransport, asyncio.Transport):
-    """A datagram socket; made by `create_datagram_endpoint`, ended by `close` or `abort`."""
+    """A datagram socket; ended by `close` or `abort`."""
 
     _sock: socket.socket | None = None
 
@@ -48,7 +49,8 @@ class DatagramTransport(asyncio.DatagramTransport, asyncio.Transport):
         self._fd = sock.fileno()
         self._protocol = protocol
         self._address = address
-        self._is_connected = bool(self.get_extra_info("peername"))
+        # The name of an unnamed socket of this machine is empty, but a name.
+        self._is_connected = self.get_extra_info("peername") is not None
         self._waiting: deque[tuple[bytes, Any]] = deque()
         self._size = 0
         self._flow = FlowControl(loop, self)
@@ -64,7 +66,10 @@ class DatagramTransport(asyncio.DatagramTransport, asyncio.Transport):
     def __del__(self) -> None:
         if self._sock is not None:
             warnings.warn(
-                f"unclosed transport {self!r}", ResourceWarning, stacklevel=1, source=self
+                f"unclosed transport {self!r}",
+                ResourceWarning,
+                stacklevel=1,
+                source=self,
             )
             self._sock.close()
 
@@ -211,7 +216,7 @@ class DatagramTransport(asyncio.DatagramTransport, asyncio.Transport):
             sock.close()
 
     def get_write_buffer_size(self) -> int:
-        """Return how many bytes wait to be sent, with some for each message's header."""
+        """Return how many bytes wait to be sent, some for each message's header."""
         return self._size
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
@@ -223,7 +228,8 @@ class DatagramTransport(asyncio.DatagramTransport, asyncio.Transport):
     ) -> None:
         """Set at how many waiting bytes the protocol is paused, and resumed.
 
-        Raises ValueError unless ``high >= low >= 0``; what is None follows from the other.
+        Raises ValueError unless ``high >= low >= 0``; what is None follows from the
+        other.
         """
         self._flow.set_limits(high, low)
         self._flow.note_more(self._size)
@@ -242,7 +248,7 @@ async def create_datagram_endpoint(
     allow_broadcast: bool | None = None,
     sock: socket.socket | None = None,
 ) -> tuple[Any, Any]:
-    """Return a transport bound to `local_addr`, connected to `remote_addr`, and its protocol.
+    """Return a transport from `local_addr` to `remote_addr`, and its protocol.
 
     Either may be None; `sock` replaces both. Raises OSError if no address can be used.
     """
@@ -294,33 +300,18 @@ Pair = tuple[int, int, Any, Any]
 async def address_pairs(
     loop: Any, local: Any, remote: Any, family: int, proto: int, flags: int
 ) -> list[Pair]:
-    """Return the pairs of addresses of one family that `local` and `remote` stand for."""
+    """Return the pairs of addresses that `local` and `remote` stand for."""
     if not (local or remote):
         if family == 0:
             raise ValueError("unexpected address family")
         return [(family, proto, None, None)]
     if family == getattr(socket, "AF_UNIX", None):
-        for address in (local, remote):
-            if address is not None and not isinstance(address, str):
-                raise TypeError("string is expected")
-        if local:
-            remove_stale_socket(local)
-        return [(family, proto, local, remote)]
+        return [(family, proto, *paths(local, remote))]
     found: dict[tuple[int, int], list[Any]] = {}
     for index, address in enumerate((local, remote)):
-        if address is None:
-            continue
-        if not (isinstance(address, tuple) and len(address) == 2):  # noqa: PLR2004
-            raise TypeError("2-tuple is expected")
-        for family_, _, proto_, _, place in await ensure_resolved(
-            loop,
-            address,
-            family=family,
-            type=socket.SOCK_DGRAM,
-            proto=proto,
-            flags=flags,
-        ):
-            found.setdefault((family_, proto_), [None, None])[index] = place
+        if address is not None:
+            for info in await resolve_datagram(loop, address, family, proto, flags):
+                found.setdefault((info[0], info[2]), [None, None])[index] = info[4]
     pairs = [
         (*key, *places)
         for key, places in found.items()
@@ -331,10 +322,31 @@ async def address_pairs(
     return pairs
 
 
+def paths(local: Any, remote: Any) -> tuple[str | None, str | None]:
+    """Return two paths of sockets, with the place of the first cleared."""
+    for path in (local, remote):
+        if path is not None and not isinstance(path, str):
+            raise TypeError("string is expected")
+    if local:
+        remove_stale_socket(local)
+    return local, remote
+
+
+async def resolve_datagram(
+    loop: Any, address: Any, family: int, proto: int, flags: int
+) -> list[AddressInfo]:
+    """Return what a host and a port stand for."""
+    if not (isinstance(address, tuple) and len(address) == 2):  # noqa: PLR2004
+        raise TypeError("2-tuple is expected")
+    return await ensure_resolved(
+        loop, address, family=family, type=socket.SOCK_DGRAM, proto=proto, flags=flags
+    )
+
+
 async def first_usable(
     loop: Any, pairs: list[Pair], reuse_port: bool, allow_broadcast: bool
 ) -> tuple[socket.socket, Any]:
-    """Return a socket for the first pair of addresses that works, and its remote one."""
+    """Return a socket for the first pair that works, and its remote address."""
     first_error = None
     for pair in pairs:
         try:

@@ -23,17 +23,17 @@ class FlowControl:
         self.paused = False
 
     def set_limits(self, high: int | None, low: int | None) -> None:
-        """Set the water marks in bytes; raises ValueError unless ``high >= low >= 0``."""
+        """Set the water marks, in bytes; see `water_marks`."""
         self.high, self.low = water_marks(high, low)
 
     def note_more(self, size: int) -> None:
-        """Pause the protocol if `size` bytes, to which some were added, are too many."""
+        """Pause the protocol if `size` bytes, after some were added, are too many."""
         if not self.paused and size > self.high:
             self.paused = True
             self._tell("pause_writing")
 
     def note_less(self, size: int) -> None:
-        """Resume the protocol if `size` bytes, of which some were sent, are few again."""
+        """Resume the protocol if `size` bytes, after some were sent, are few again."""
         if self.paused and size <= self.low:
             self.paused = False
             self._tell("resume_writing")

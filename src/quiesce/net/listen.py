@@ -1,7 +1,7 @@
 """Waiting for connections: what `loop.create_server` does.
 
-A `Server` is what users hold; it has one `Listener` for each socket, which accepts. As in
-`connect`, an `Opener` decides what a connection's transport is.
+A `Server` is what users hold; it has one `Listener` for each socket, which accepts. As
+in `connect`, an `Opener` decides what a connection's transport is.
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ class Listener(Watcher):
 class Server(asyncio.AbstractServer):
     """Listening sockets and the connections they have accepted.
 
-    Made by `create_server`; closed by `close`, or by the end of an ``async with`` block.
-    Connections live on until they end or are ended by `close_clients`.
+    Made by `create_server`; closed by `close`, or by the end of an ``async with``
+    block. Connections live on until they end or are ended by `close_clients`.
     """
 
     def __init__(
@@ -218,8 +218,8 @@ class Server(asyncio.AbstractServer):
     async def wait_closed(self) -> None:
         """Return once the server is closed and its last connection is lost.
 
-        With Python 3.11 it does not wait where the server is closed already, nor ever for
-        connections: that is what programs of its time were written for.
+        With Python 3.11 it does not wait where the server is closed already, nor ever
+        for connections: that is what programs of its time were written for.
         """
         if self._waiters is None or not (WAITS_FOR_CLIENTS or self._sockets):
             return
@@ -289,7 +289,7 @@ async def create_server(
     keep_alive: bool | None = None,
     start_serving: bool = True,
 ) -> Server:
-    """Return a server at `host` and `port`, on every address these stand for, or on `sock`.
+    """Return a server on every address that `host` and `port` stand for, or on `sock`.
 
     No host means all interfaces. Raises OSError if an address is taken.
     """
@@ -343,7 +343,10 @@ async def addresses_of(
     else:
         hosts = list(host)
     found = await asyncio.gather(
-        *(ensure_resolved(loop, (each, port), family=family, flags=flags) for each in hosts)
+        *(
+            ensure_resolved(loop, (each, port), family=family, flags=flags)
+            for each in hosts
+        )
     )
     return list(dict.fromkeys(itertools.chain.from_iterable(found)))
 
@@ -358,13 +361,13 @@ def bind_all(
             sock = bind(loop, address, options, reuse_port)
             if sock is not None:
                 sockets.append(sock)
-        if not sockets:
-            places = [address[4] for address in addresses]
-            raise OSError(f"could not bind on any address out of {places!r}")
     except BaseException:
         for sock in sockets:
             sock.close()
         raise
+    if not sockets:
+        places = [address[4] for address in addresses]
+        raise OSError(f"could not bind on any address out of {places!r}")
     return sockets
 
 
@@ -410,7 +413,7 @@ def bind(
 
 
 def set_reuse_port(sock: socket.socket) -> None:
-    """Let several sockets share one port; raises ValueError where that cannot be had."""
+    """Let several sockets share one port; raises ValueError where they cannot."""
     if not hasattr(socket, "SO_REUSEPORT"):
         raise ValueError("reuse_port not supported by socket module")
     try:

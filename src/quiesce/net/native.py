@@ -1,10 +1,12 @@
 """Plain-Python stand-ins for the socket calls that transports need in C.
 
-Compiled modules cimport these names from ``native.pxd`` (bodies: ``native_socket.h``), so
-this file runs only where nothing is compiled. Both sides take the socket object and its
-descriptor; the C side uses the descriptor, this one the object. The socket must be
+Compiled modules cimport these names from ``native.pxd`` (bodies: ``native_socket.h``),
+so this file runs only where nothing is compiled. Both sides take the socket object and
+its descriptor; the C side uses the descriptor, this one the object. The socket must be
 non-blocking.
 """
+
+# ruff: noqa: ARG001 - both sides take what either of them needs
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ WOULD_BLOCK = -1
 def receive(sock: socket.socket, fd: int, expects_much: bool) -> bytes | None:
     """Return what has arrived, b"" at the end of the stream, None for nothing yet.
 
-    `expects_much` chooses, in C, between a buffer that is copied from and one that is cut.
+    `expects_much` chooses, in C, between a buffer that is copied from and one that is
+    cut.
     """
     try:
         return sock.recv(RECEIVE_SIZE)
@@ -53,7 +56,7 @@ def send(sock: socket.socket, fd: int, data: Any) -> int:
 def send_chunks(
     sock: socket.socket, fd: int, chunks: list[bytes], first: int, offset: int
 ) -> int:
-    """Send from ``chunks[first][offset:]`` on; return how many bytes, or WOULD_BLOCK."""
+    """Send from ``chunks[first][offset:]`` on; return how much, or WOULD_BLOCK."""
     waiting = [
         memoryview(chunks[first])[offset:],
         *chunks[first + 1 : first + SEND_CHUNKS],
@@ -69,6 +72,8 @@ def tell_in(context: Context, callback: Callable[..., Any], argument: Any) -> No
     context.run(callback, argument)
 
 
-def ask_in(context: Context, callback: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+def ask_in(
+    context: Context, callback: Callable[..., Any], args: tuple[Any, ...]
+) -> Any:
     """Return ``callback(*args)``, called inside `context`."""
     return context.run(callback, *args)

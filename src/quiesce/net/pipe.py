@@ -1,7 +1,7 @@
 """Pipes, terminals and sockets used in one direction: `connect_read_pipe` and its twin.
 
-What asyncio calls a pipe here is any descriptor that can be waited for and that is only read
-or only written, such as a child's output or this program's own.
+What asyncio calls a pipe here is any descriptor that can be waited for and that is only
+read or only written, such as a child's output or this program's own.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ NOT_READY = (BlockingIOError, InterruptedError)
 async def connect_read_pipe(
     loop: Any, protocol_factory: ProtocolFactory, pipe: Any
 ) -> tuple[Any, Any]:
-    """Return a transport that reads `pipe`, an open file which it then owns, and its protocol.
+    """Return a transport that reads the open file `pipe`, and its protocol.
 
-    Raises ValueError for a regular file.
+    The transport then owns the file. Raises ValueError for a regular one.
     """
     return await connect(loop, protocol_factory, ReadPipeTransport, pipe)
 
@@ -47,9 +47,9 @@ async def connect_read_pipe(
 async def connect_write_pipe(
     loop: Any, protocol_factory: ProtocolFactory, pipe: Any
 ) -> tuple[Any, Any]:
-    """Return a transport that writes to `pipe`, which it then owns, and its protocol.
+    """Return a transport that writes to the open file `pipe`, and its protocol.
 
-    Raises ValueError for a regular file.
+    The transport then owns the file. Raises ValueError for a regular one.
     """
     return await connect(loop, protocol_factory, WritePipeTransport, pipe)
 
@@ -70,7 +70,7 @@ async def connect(
 
 
 class Pipe:
-    """One open descriptor and the protocol that is told about it; closed by `finish`."""
+    """One open descriptor and the protocol that is told; closed by `finish`."""
 
     def __init__(self, loop: Any, pipe: Any, transport: Any, protocol: Any) -> None:
         self.loop = loop
@@ -93,7 +93,7 @@ class Pipe:
         return f"<{' '.join(words)}>"
 
     def start(self, begin: Callable[[], None], waiter: Any) -> None:
-        """Tell the protocol, then call `begin`, then wake `waiter`; in the next iteration."""
+        """Tell the protocol, call `begin`, wake `waiter`, all in the next iteration."""
 
         def run() -> None:
             try:
@@ -376,7 +376,8 @@ class WritePipeTransport(asyncio.WriteTransport):
     ) -> None:
         """Set at how many waiting bytes the protocol is paused, and resumed.
 
-        Raises ValueError unless ``high >= low >= 0``; what is None follows from the other.
+        Raises ValueError unless ``high >= low >= 0``; what is None follows from the
+        other.
         """
         self._flow.set_limits(high, low)
         self._flow.note_more(self._buffer.size)

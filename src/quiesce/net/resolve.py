@@ -1,7 +1,7 @@
 """From host names to socket addresses.
 
-Asking the resolver blocks, so it happens in a thread; an address written in digits is taken
-as it is, without a thread.
+Asking the resolver blocks, so it happens in a thread; an address written in digits is
+taken as it is, without a thread.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The calls of a bare socket that wait: what `loop.sock_recv` and its kin do.
 
-Each tries at once and, where the socket is not ready, again whenever it is. The socket must
-be non-blocking. It is the waiting task itself that receives, accepts or sends, so that one
-cancelled while it waits has done none of it, but for `sock_sendall`, of which nobody can tell
-how much was sent.
+Each tries at once and, where the socket is not ready, again whenever it is. The socket
+must be non-blocking. It is the waiting task itself that receives, accepts or sends, so
+that one cancelled while it waits has done none of it, but for `sock_sendall`, of which
+nobody can tell how much was sent.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ async def sock_recvfrom(
 async def sock_recvfrom_into(
     loop: Any, sock: socket.socket, buf: Any, nbytes: int = 0
 ) -> tuple[int, Any]:
-    """Receive one datagram into `buf`; return how many bytes, and where it came from."""
+    """Receive one datagram into `buf`; return its size, and where it came from."""
     check_socket(loop, sock)
     call = methodcaller("recvfrom_into", buf, nbytes or len(buf))
     return await when_readable(loop, sock, call)
@@ -143,7 +143,7 @@ async def readiness(
     add: Callable[[int, Handle], None],
     remove: Callable[[int], bool],
 ) -> None:
-    """Return when the socket is ready, in the direction that `add` and `remove` concern."""
+    """Return when the socket is ready in the direction of `add` and `remove`."""
     ready = loop.create_future()
     handle = Handle(wake, (ready,), loop)
     fd = sock.fileno()

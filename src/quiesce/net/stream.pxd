@@ -64,8 +64,9 @@ cdef class SocketStream(Watcher):
     cpdef receive(self)
     @cython.locals(count=Py_ssize_t)
     cdef receive_bytes(self)
-    @cython.locals(count=Py_ssize_t, room=Py_ssize_t)
+    @cython.locals(count=Py_ssize_t)
     cdef receive_buffered(self)
+    cdef ask_for_buffer(self)
     cdef int note_received(self, Py_ssize_t count, Py_ssize_t room) noexcept
     cdef end_of_stream(self)
     cpdef bint is_reading(self) noexcept

@@ -1,4 +1,4 @@
-"""One connected stream socket: what arrives goes to the protocol, what is written goes out.
+"""One connected stream socket: from the system to the protocol, and back.
 
 `SocketStream` does the work behind `transport.SocketTransport`, which users hold. Read
 `write_buffer` and ``quiesce.core.poller`` before this, `transport` after it.
@@ -6,20 +6,20 @@
 The states, each entered once and in this order:
 
 - *new*: `start` is queued; it calls ``connection_made`` and asks the poller for events.
-- *open*: until `close`, `force_close` or the end of the peer's stream, unless the protocol
-  keeps the other direction open.
+- *open*: until `close`, `force_close` or the end of the peer's stream, unless the
+  protocol keeps the other direction open.
 - *closing*: nothing is read any more; what was written before is still sent.
 - *lost*: nothing is sent any more, the poller is not asked; `finish` is queued.
 - *finished*: ``connection_lost`` was called, the socket is closed.
 
 Invariant: every stream that was started is finished exactly once, whatever fails.
 
-Where the poller reports changes only, it is asked once for all of them. So a stream must
-remember what it was told and did not act on: `_readable` says that there may be more to
-receive; having bytes to send implies that the socket refused to take more.
+Where the poller reports changes only, it is asked once for all of them. So a stream
+must remember what it was told and did not act on: `_readable` says that there may be
+more to receive; having bytes to send implies that the socket refused to take more.
 
-What the protocol does runs in the transport's context. Code here that enters that context
-must not run in it already, so what is queued to go on later runs in another.
+What the protocol does runs in the transport's context. Code here that enters that
+context must not run in it already, so what is queued to go on later runs in another.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class SocketStream(Watcher):
                 server._detach(transport)
 
     def abandon(self) -> bool:
-        """Close the socket of a transport nobody holds; return False if it was closed."""
+        """Close the socket of a transport nobody holds; tell whether it was open."""
         sock = self._sock
         if sock is None:
             return False
@@ -290,19 +290,9 @@ class SocketStream(Watcher):
 
     def receive_buffered(self) -> None:
         """Receive once, into the protocol's own memory."""
-        try:
-            buffer = calls.ask_in(
-                self._context, self._protocol.get_buffer, ANY_SIZE
-            )
-            room = len(buffer)
-            if room == 0:
-                raise RuntimeError("get_buffer() returned an empty buffer")
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001 - asyncio reports these too
-            self.fatal(error, "Fatal error: protocol.get_buffer() call failed.")
-            return
-        if not self.may_receive():
+        buffer = self.ask_for_buffer()
+        # The protocol may have closed or paused the transport instead.
+        if buffer is None or not self.may_receive():
             return
         try:
             count = calls.receive_into(self._sock, self._fd, buffer)
@@ -317,7 +307,7 @@ class SocketStream(Watcher):
         if count == 0:
             self.end_of_stream()
             return
-        self.note_received(count, room)
+        self.note_received(count, len(buffer))
         try:
             calls.tell_in(self._context, self._protocol.buffer_updated, count)
         except (SystemExit, KeyboardInterrupt):
@@ -325,18 +315,32 @@ class SocketStream(Watcher):
         except BaseException as error:  # noqa: BLE001 - asyncio reports these too
             self.fatal(error, "Fatal error: protocol.buffer_updated() call failed.")
 
+    def ask_for_buffer(self) -> Any:
+        """Return the protocol's memory to receive into; None if it gives none."""
+        try:
+            buffer = calls.ask_in(self._context, self._protocol.get_buffer, ANY_SIZE)
+            if len(buffer) > 0:
+                return buffer
+            error = RuntimeError("get_buffer() returned an empty buffer")
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as raised:  # noqa: BLE001 - asyncio reports these too
+            error = raised
+        self.fatal(error, "Fatal error: protocol.get_buffer() call failed.")
+        return None
+
     def note_received(self, count: int, room: int) -> None:
         """Learn from how much arrived: less than there was room for is all there is.
 
-        A hang-up that was reported already is not reported again, so its end of the stream
-        must be looked for.
+        A hang-up that was reported already is not reported again, so its end of the
+        stream must be looked for.
         """
         self._expects_much = count > MUCH
         if count < room and not self._hung_up:
             self._readable = False
 
     def end_of_stream(self) -> None:
-        """Tell the protocol that the peer sends no more, and close unless it objects."""
+        """Tell the protocol that no more comes, and close unless it objects."""
         self._eof_received = True
         self._readable = False
         try:
@@ -408,7 +412,7 @@ class SocketStream(Watcher):
             self.queue(data, sent)
 
     def queue(self, data: Any, sent: int) -> None:
-        """Queue `data` but for its first `sent` bytes; pause the protocol if that is much."""
+        """Queue `data` without its first `sent` bytes; pause the protocol if needed."""
         # The caller may change other memory as soon as `write` returns.
         self._buffer.append(bytes(data), sent)
         self.ask_poller()
@@ -471,7 +475,7 @@ class SocketStream(Watcher):
             self.fatal(error, "Fatal error: shutdown() of the socket failed")
 
     def warn_of_lost_write(self) -> None:
-        """Count a write after the connection was lost; warn of a protocol that goes on."""
+        """Count a write after the end; warn of a protocol that goes on and on."""
         if self._lost_writes >= FORGIVEN_WRITES:
             logger.warning("socket.send() raised exception.")
         self._lost_writes += 1

@@ -1,7 +1,7 @@
 """What users hold of a connected socket: `SocketTransport`.
 
-A real `asyncio.Transport`, which an extension type cannot be; so it hands every call on to
-a `SocketStream`, which does the work. Read `stream` before this.
+A real `asyncio.Transport`, which an extension type cannot be; so it hands every call on
+to a `SocketStream`, which does the work. Read `stream` before this.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ class SocketTransport(asyncio.Transport):
         stream = getattr(self, "_stream", None)
         if stream is not None and not stream.is_closed():
             warnings.warn(
-                f"unclosed transport {self!r}", ResourceWarning, stacklevel=1, source=self
+                f"unclosed transport {self!r}",
+                ResourceWarning,
+                stacklevel=1,
+                source=self,
             )
             stream.abandon()
 
@@ -106,8 +109,8 @@ class SocketTransport(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send `data`, or keep a copy of what the system does not take now.
 
-        Not thread-safe. Raises TypeError for what is not bytes-like and RuntimeError after
-        `write_eof`. After the connection was lost, it does nothing.
+        Not thread-safe. Raises TypeError for what is not bytes-like and RuntimeError
+        after `write_eof`. After the connection was lost, it does nothing.
         """
         self._stream.write(data)
 
@@ -138,7 +141,8 @@ class SocketTransport(asyncio.Transport):
     ) -> None:
         """Set at how many waiting bytes the protocol is paused, and resumed.
 
-        Raises ValueError unless ``high >= low >= 0``; what is None follows from the other.
+        Raises ValueError unless ``high >= low >= 0``; what is None follows from the
+        other.
         """
         self._stream.set_write_buffer_limits(high, low)
 
@@ -186,4 +190,6 @@ def refuse_descriptor_in_use(loop: Any, sock: socket.socket) -> None:
     """Refuse a second transport on one descriptor."""
     user = loop.poller.watcher_of(sock.fileno())
     if isinstance(user, SocketStream):
-        raise RuntimeError(f"File descriptor {sock!r} is used by transport {user!r}")
+        raise RuntimeError(  # noqa: TRY004 - as asyncio
+            f"File descriptor {sock!r} is used by transport {user!r}"
+        )

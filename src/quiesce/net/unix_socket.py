@@ -1,4 +1,6 @@
-"""Stream sockets of this machine: connections and servers at a path or an abstract name."""
+"""Connections and servers at a path, or an abstract name, of this machine."""
+
+# ruff: noqa: PTH107, PTH108, PTH116 - a path may be bytes, which pathlib does not take
 
 from __future__ import annotations
 
@@ -57,8 +59,8 @@ async def create_unix_server(
 ) -> Server:
     """Return a server at `path`, or on `sock`, which is bound.
 
-    A socket that a dead server left at `path` is removed first. With `cleanup_socket` this
-    server removes its own when it is closed. Raises OSError if the path is taken.
+    A socket that a dead server left at `path` is removed first. With `cleanup_socket`
+    this server removes its own when it is closed. Raises OSError if the path is taken.
     """
     if path is None:
         if sock is None:

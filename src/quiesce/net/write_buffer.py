@@ -1,7 +1,7 @@
 """Bytes that wait to be sent, and the marks that say when they are too many.
 
-Pure bookkeeping: `stream` sends what is here and says how much of it went. Read this before
-`stream`.
+Pure bookkeeping: `stream` sends what is here and says how much of it went. Read this
+before `stream`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class WriteBuffer:
         self.low = HIGH_WATER // 4
 
     def append(self, data: bytes, sent: int) -> None:
-        """Queue `data` but for its first `sent` bytes, which only an empty queue can skip."""
+        """Queue `data` but for its first `sent` bytes: none, unless this is empty."""
         if sent:
             self.offset = sent
         self.chunks.append(data)
@@ -45,7 +45,7 @@ class WriteBuffer:
             self._advance(self.offset + count)
 
     def _advance(self, offset: int) -> None:
-        """Move to the byte that is `offset` bytes behind the start of the first chunk."""
+        """Move to the byte that is `offset` bytes into the chunks that are left."""
         chunks = self.chunks
         while offset >= len(chunks[self.first]):
             offset -= len(chunks[self.first])

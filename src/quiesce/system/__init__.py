@@ -1,7 +1,7 @@
 """All that differs between operating systems.
 
-`new_poller` chooses how a loop waits: `epoll` on Linux, `any_selector` elsewhere. `signals`
-forwards signals to a loop.
+`new_poller` chooses how a loop waits: `epoll` on Linux, `any_selector` elsewhere.
+`signals` forwards signals to a loop.
 """
 
 from __future__ import annotations

@@ -45,7 +45,11 @@ class SelectorPoller(Poller):
         self.watch(self._wakeup.read_fd, READABLE, WakeupWatcher(self._wakeup))
 
     def watch(
-        self, fd: int, events: int, watcher: Watcher, edge: bool = False
+        self,
+        fd: int,
+        events: int,
+        watcher: Watcher,
+        edge: bool = False,  # noqa: ARG002 - selectors report states only
     ) -> None:
         """Tell `watcher` about `events` on `fd` from now on; see `Poller.watch`."""
         wanted = 0
@@ -96,7 +100,7 @@ class SelectorPoller(Poller):
         self._wakeup.notify()
 
     def close(self) -> None:
-        """Let go of all watchers and of the system's resources; harmless if repeated."""
+        """Let go of all watchers and of what the system gave; harmless if repeated."""
         if self._closed:
             return
         self._closed = True

@@ -1,13 +1,13 @@
 """Poller on Linux, on epoll(7).
 
-Facts about epoll that shape it: an instance knows *open files*, and drops one by itself only
-when its last descriptor is closed, so that a descriptor can come back as another file without
-any word from us; an event carries the number of the descriptor and may be older than the
-file that now has this number; level-triggered hang-ups cannot be declined, edge-triggered
-ones come once.
+Facts about epoll that shape it: an instance knows *open files*, and drops one by itself
+only when its last descriptor is closed, so that a descriptor can come back as another
+file without any word from us; an event carries the number of the descriptor and may be
+older than the file that now has this number; level-triggered hang-ups cannot be
+declined, edge-triggered ones come once.
 
-Each registration therefore has a serial number. One made after a batch was fetched cannot
-have caused an event of that batch, and gets none.
+Each registration therefore has a serial number. One made after a batch was fetched
+cannot have caused an event of that batch, and gets none.
 """
 
 from __future__ import annotations
@@ -67,9 +67,7 @@ class EpollPoller(Poller):
         # Edge-triggered, each write to an eventfd is one event: it need never be read.
         native.control(self._epoll, native.ADD, self._wakeup_fd, READABLE, True)
 
-    def watch(
-        self, fd: int, events: int, watcher: Watcher, edge: bool = False
-    ) -> None:
+    def watch(self, fd: int, events: int, watcher: Watcher, edge: bool = False) -> None:
         """Tell `watcher` about `events` on `fd` from now on; see `Poller.watch`."""
         known = self._find(fd)
         operation = native.ADD if known is None else native.MODIFY
@@ -90,7 +88,8 @@ class EpollPoller(Poller):
         """Forget `fd`; see `Poller.unwatch`."""
         if self._find(fd) is not None:
             self._registered[fd] = None
-            # Fails if the descriptor was closed first; the system has then forgotten it.
+            # Fails if the descriptor was closed first; the system has then forgotten
+            # it.
             native.control(self._epoll, native.DELETE, fd, 0, False)
 
     def watcher_of(self, fd: int) -> Watcher | None:
@@ -134,7 +133,7 @@ class EpollPoller(Poller):
             os.eventfd_write(self._wakeup_fd, 1)
 
     def close(self) -> None:
-        """Let go of all watchers and of the system's resources; harmless if repeated."""
+        """Let go of all watchers and of what the system gave; harmless if repeated."""
         if self._closed:
             return
         self._closed = True

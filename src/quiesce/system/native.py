@@ -1,8 +1,9 @@
 """Plain-Python stand-ins for the calls of epoll(7) that `epoll` needs in C.
 
-Compiled modules cimport these names from ``native.pxd`` (bodies: ``native_epoll.h``), so
-this file runs only where nothing is compiled. There the standard library's epoll object
-stands for the descriptor, and a list of (fd, events) pairs for the array of events.
+Compiled modules cimport these names from ``native.pxd`` (bodies: ``native_epoll.h``),
+so this file runs only where nothing is compiled. There the standard library's epoll
+object stands for the descriptor, and a list of (fd, events) pairs for the array of
+events.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ def new_batch() -> list[tuple[int, int]]:
 def wait(epoll: select.epoll, batch: list[tuple[int, int]], timeout: float) -> int:
     """Fill `batch` and return the number of events; `timeout` as in `Poller.poll`.
 
-    A signal makes the C version return; here Python's own handlers run and the wait goes
-    on, unless one of them raises.
+    A signal makes the C version return; here Python's own handlers run and the wait
+    goes on, unless one of them raises.
     """
     batch[:] = epoll.poll(timeout, BATCH)
     return len(batch)

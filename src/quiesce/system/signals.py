@@ -1,12 +1,13 @@
 """Signals as callbacks of a loop: what `add_signal_handler` does.
 
 Python's own C handler writes the number of each signal into a channel (`set_wakeup_fd`)
-that the loop's poller watches, so that a sleeping loop wakes and the callbacks run in the
-loop, in the order in which the signals came, and not between two arbitrary bytecodes.
+that the loop's poller watches, so that a sleeping loop wakes and the callbacks run in
+the loop, in the order in which the signals came, and not between two arbitrary
+bytecodes.
 
 A process has one such channel at a time. Loops that handle signals one inside the other
-therefore keep the order in which they claimed it: when the last one lets go, the one before
-hears of its signals again.
+therefore keep the order in which they claimed it: when the last one lets go, the one
+before hears of its signals again.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ class SignalHandlers(Watcher):
     def add(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
         """Call ``callback(*args)`` in the loop whenever `sig` arrives.
 
-        Raises ValueError if there is no such signal, RuntimeError if it cannot be caught
-        or this is not the main thread, and TypeError for a coroutine.
+        Raises ValueError if there is no such signal, RuntimeError if it cannot be
+        caught or this is not the main thread, and TypeError for a coroutine.
         """
         if coroutines.iscoroutine(callback) or coroutines.iscoroutinefunction(callback):
             raise TypeError("coroutines cannot be used with add_signal_handler()")
@@ -107,7 +108,7 @@ class SignalHandlers(Watcher):
                 self._loop.ready.push(handle)
 
     def _open_channel(self) -> None:
-        """Let signals wake the loop; does nothing but claim the channel if it is open."""
+        """Let signals wake the loop; where the channel is open, only claim it."""
         channel = self._channel or Wakeup()
         try:
             claim(channel.write_fd)
@@ -129,8 +130,9 @@ class SignalHandlers(Watcher):
         channel.close()
 
 
-# The channels of this process's loops and the one found before the first of them, oldest
-# first; the last one is in use. Signals are the process's, so there can be only one list.
+# The channels of this process's loops and the one found before the first of them,
+# oldest first; the last one is in use. Signals are the process's, so there can be only
+# one list.
 claims: list[int] = []
 
 

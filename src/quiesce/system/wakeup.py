@@ -1,7 +1,7 @@
-"""A pair of connected sockets: what is written to one wakes whoever waits for the other.
+"""A pair of sockets: a byte written to one wakes whoever waits for the other.
 
-Every system has it, and a signal can write to it; where there is something cheaper, `epoll`
-uses that.
+Every system has it, and a signal can write to it; where there is something cheaper,
+`epoll` uses that.
 """
 
 from __future__ import annotations

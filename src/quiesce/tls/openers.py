@@ -1,8 +1,8 @@
 """What ``ssl=`` asks for when a connection is opened.
 
-``quiesce.net`` opens transports with whatever opener it is given and knows nothing of TLS.
-Those made here put a TLS transport on top of the plain one; the errors for arguments that do
-not go together are asyncio's.
+``quiesce.net`` opens transports with whatever opener it is given and knows nothing of
+TLS. Those made here put a TLS transport on top of the plain one; the errors for
+arguments that do not go together are asyncio's.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class TlsOpener:
     """Opens the TLS transport of one connected socket after the other.
 
-    The transport is there at once; its protocol's ``connection_made`` is called, and the
-    waiter woken, when the handshake is done.
+    The transport is there at once; its protocol's ``connection_made`` is called, and
+    the waiter woken, when the handshake is done.
     """
 
     needs_handshake = True
@@ -74,9 +74,10 @@ def client_opener(
     handshake_timeout: float | None,
     shutdown_timeout: float | None,
 ) -> Opener:
-    """Return the opener for the client side of `ssl`: none, True for defaults, a context.
+    """Return the opener for the client side of `ssl`: none, the default, a context.
 
-    Without a `server_hostname` the certificate must be `host`'s; an empty one accepts any.
+    Without a `server_hostname` the certificate must be `host`'s; an empty one accepts
+    any.
     """
     if server_hostname is not None and not ssl:
         raise ValueError("server_hostname is only meaningful with ssl")

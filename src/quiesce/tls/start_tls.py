@@ -25,8 +25,8 @@ async def start_tls(
 ) -> Any:
     """Return the transport that `protocol` must use from now on, after the handshake.
 
-    `transport` carries the records below it. Where the handshake fails or is cancelled, it
-    is closed. Raises TypeError where either cannot speak TLS.
+    `transport` carries the records below it. Where the handshake fails or is cancelled,
+    it is closed. Raises TypeError where either cannot speak TLS.
     """
     if ssl is None:
         raise RuntimeError("Python ssl module is not available")

@@ -1,0 +1,163 @@
+"""Signals as callbacks of a loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+
+import pytest
+
+import quiesce
+
+
+def send(*signals):
+    for each in signals:
+        os.kill(os.getpid(), each)
+
+
+@pytest.fixture
+def run(loop):
+    def run(coro):
+        return loop.run_until_complete(asyncio.wait_for(coro, 20))
+
+    return run
+
+
+def test_callbacks_run_in_the_order_of_their_signals(loop, run):
+    seen = asyncio.Queue()
+    loop.add_signal_handler(signal.SIGUSR1, seen.put_nowait, "one")
+    loop.add_signal_handler(signal.SIGUSR2, seen.put_nowait, "two")
+
+    async def collect():
+        send(signal.SIGUSR2, signal.SIGUSR1, signal.SIGUSR2)
+        return [await seen.get() for _ in range(3)]
+
+    assert run(collect()) == ["two", "one", "two"]
+
+
+def test_a_signal_wakes_a_sleeping_loop(loop):
+    loop.add_signal_handler(signal.SIGALRM, loop.stop)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    loop.run_forever()
+
+
+def test_a_signal_that_another_thread_gets_wakes_the_loop(loop):
+    loop.add_signal_handler(signal.SIGUSR1, loop.stop)
+    thread = threading.Thread(
+        target=lambda: signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+    )
+    loop.call_soon(thread.start)
+    loop.run_forever()
+    thread.join()
+
+
+def test_a_second_callback_takes_the_place_of_the_first(loop, run):
+    seen = asyncio.Queue()
+    loop.add_signal_handler(signal.SIGUSR1, seen.put_nowait, "first")
+    loop.add_signal_handler(signal.SIGUSR1, seen.put_nowait, "second")
+    send(signal.SIGUSR1)
+    assert run(seen.get()) == "second"
+    assert seen.empty()
+
+
+def test_removing_a_callback_restores_the_usual_effect(loop):
+    for number, usual in [
+        (signal.SIGUSR1, signal.SIG_DFL),
+        (signal.SIGINT, signal.default_int_handler),
+    ]:
+        loop.add_signal_handler(number, print)
+        assert signal.getsignal(number) is not usual
+        assert loop.remove_signal_handler(number) is True
+        assert signal.getsignal(number) is usual
+        assert loop.remove_signal_handler(number) is False
+
+
+def test_closing_the_loop_restores_signals_and_wakeup():
+    loop = quiesce.new_event_loop()
+    loop.add_signal_handler(signal.SIGUSR1, print)
+    loop.add_signal_handler(signal.SIGINT, print)
+    loop.close()
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_the_outer_of_two_loops_hears_again_when_the_inner_is_closed(loop, run):
+    seen = asyncio.Queue()
+    loop.add_signal_handler(signal.SIGUSR1, seen.put_nowait, "outer")
+    inner = quiesce.new_event_loop()
+    inner.add_signal_handler(signal.SIGUSR2, seen.put_nowait, "inner")
+    inner.close()
+    send(signal.SIGUSR1)
+    assert run(seen.get()) == "outer"
+
+
+def test_the_inner_of_two_loops_hears_on_when_the_outer_is_closed(loop, run):
+    seen = asyncio.Queue()
+    outer = quiesce.new_event_loop()
+    outer.add_signal_handler(signal.SIGUSR1, seen.put_nowait, "outer")
+    loop.add_signal_handler(signal.SIGUSR2, seen.put_nowait, "inner")
+    outer.close()
+    send(signal.SIGUSR2)
+    assert run(seen.get()) == "inner"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_signal_that_cannot_be_caught_is_refused(loop, number):
+    with pytest.raises(RuntimeError, match=f"sig {int(number)} cannot be caught"):
+        loop.add_signal_handler(number, print)
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "message"),
+    [
+        ("SIGINT", TypeError, "sig must be an int, not 'SIGINT'"),
+        (0, ValueError, "invalid signal number 0"),
+        (10_000, ValueError, "invalid signal number 10000"),
+    ],
+)
+def test_what_is_no_signal_is_refused(loop, number, error, message):
+    for use in (
+        lambda: loop.add_signal_handler(number, print),
+        lambda: loop.remove_signal_handler(number),
+    ):
+        with pytest.raises(error, match=message):
+            use()
+
+
+def test_a_coroutine_is_refused(loop):
+    async def handle():
+        pass
+
+    coro = handle()
+    for callback in (handle, coro):
+        with pytest.raises(
+            TypeError, match="coroutines cannot be used with add_signal"
+        ):
+            loop.add_signal_handler(signal.SIGUSR1, callback)
+    coro.close()
+
+
+def test_only_the_main_thread_can_add_a_handler(loop):
+    errors = []
+
+    def add():
+        try:
+            loop.add_signal_handler(signal.SIGUSR1, print)
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=add)
+    thread.start()
+    thread.join()
+    assert errors == ["set_wakeup_fd only works in main thread of the main interpreter"]
+
+
+def test_a_closed_loop_takes_no_handler():
+    loop = quiesce.new_event_loop()
+    loop.close()
+    with pytest.raises(RuntimeError, match="Event loop is closed"):
+        loop.add_signal_handler(signal.SIGUSR1, print)
