@@ -20,6 +20,21 @@ from quiesce import (
 from tests.combinators.running import in_loop
 
 
+async def wait_within(limit):
+    """Wait for longer than any of these limits allow."""
+    async with limit:
+        await sleep(9)
+
+
+async def fail_within(limit):
+    """Fail because of the limit, with another error."""
+    async with limit:
+        try:
+            await sleep(9)
+        finally:
+            raise LookupError
+
+
 @in_loop
 async def test_a_block_that_is_quick_enough_is_left_alone():
     async with timeout(2) as limit:
@@ -66,12 +81,8 @@ async def test_a_deadline_can_be_given_in_the_time_of_the_loop():
 @in_loop
 @pytest.mark.parametrize("delay", [0, -1])
 async def test_a_deadline_in_the_past_ends_the_first_wait(delay):
-    steps = []
     with pytest.raises(TimeoutError):
-        async with timeout(delay):
-            steps.append("ran")
-            await sleep(9)
-    assert steps == ["ran"]
+        await wait_within(timeout(delay))
     assert get_running_loop().time() == 0
 
 
@@ -102,26 +113,39 @@ async def test_of_two_limits_the_inner_one_can_expire_alone():
 
 @in_loop
 async def test_the_outer_limit_cancels_the_inner_block():
+    outer, inner = timeout(1), timeout(5)
+    cancelled = []
+
+    async def wait_within_both():
+        async with outer:
+            try:
+                await wait_within(inner)
+            except CancelledError:
+                cancelled.append(inner)
+                raise
+
     with pytest.raises(TimeoutError):
-        async with timeout(1) as outer:
-            with pytest.raises(CancelledError):
-                async with timeout(5) as inner:
-                    await sleep(9)
-            raise CancelledError
+        await wait_within_both()
+    assert cancelled == [inner]
     assert (outer.expired(), inner.expired()) == (True, False)
 
 
 @in_loop
 async def test_of_two_limits_at_the_same_time_only_the_outer_one_raises():
-    with pytest.raises(TimeoutError):
-        async with timeout_at(1) as outer:
+    outer, inner = timeout_at(1), timeout_at(1)
+    cancelled = []
+
+    async def wait_within_both():
+        async with outer:
             try:
-                async with timeout_at(1) as inner:
-                    await sleep(9)
+                await wait_within(inner)
             except CancelledError:
-                raised = "cancelled"
+                cancelled.append(inner)
                 raise
-    assert raised == "cancelled"
+
+    with pytest.raises(TimeoutError):
+        await wait_within_both()
+    assert cancelled == [inner]
     assert (outer.expired(), inner.expired()) == (True, True)
 
 
@@ -161,11 +185,7 @@ async def test_other_errors_come_out_as_they_are():
 @in_loop
 async def test_an_error_raised_because_of_the_deadline_shows_the_timeout():
     with pytest.raises(LookupError) as caught:
-        async with timeout(1):
-            try:
-                await sleep(9)
-            finally:
-                raise LookupError
+        await fail_within(timeout(1))
     late = caught.value.__context__
     assert isinstance(late, TimeoutError)
     assert isinstance(late.__cause__, CancelledError)
@@ -199,11 +219,11 @@ async def test_the_deadline_can_be_moved():
     async with timeout(1) as limit:
         limit.reschedule(5)
         await sleep(3)
-    with pytest.raises(TimeoutError):
-        async with timeout(9) as limit:
-            limit.reschedule(get_running_loop().time() + 1)
+    async with timeout(9) as limit:
+        limit.reschedule(get_running_loop().time() + 1)
+        with pytest.raises(CancelledError):
             await sleep(3)
-    assert get_running_loop().time() == 4
+        assert get_running_loop().time() == 4
 
 
 @in_loop
@@ -229,13 +249,11 @@ async def test_the_deadline_cannot_be_moved_outside_of_the_block():
 
 @in_loop
 async def test_the_deadline_cannot_be_moved_once_it_has_passed():
-    with pytest.raises(TimeoutError):
-        async with timeout(1) as limit:
-            with pytest.raises(CancelledError):
-                await sleep(9)
-            with pytest.raises(RuntimeError, match="state of expiring Timeout"):
-                limit.reschedule(9)
-            raise CancelledError
+    async with timeout(1) as limit:
+        with pytest.raises(CancelledError):
+            await sleep(9)
+        with pytest.raises(RuntimeError, match="state of expiring Timeout"):
+            limit.reschedule(9)
     with pytest.raises(RuntimeError, match="state of expired Timeout"):
         limit.reschedule(9)
 
@@ -271,12 +289,10 @@ async def test_its_state_shows_in_its_repr():
     async with limit:
         assert repr(limit) == "<Timeout [active] when=1.5>"
     assert repr(limit) == "<Timeout [finished]>"
-    with pytest.raises(TimeoutError):
-        async with timeout(1) as late:
-            try:
-                await sleep(9)
-            finally:
-                assert repr(late) == "<Timeout [expiring]>"
+    async with timeout(1) as late:
+        with pytest.raises(CancelledError):
+            await sleep(9)
+        assert repr(late) == "<Timeout [expiring]>"
     assert repr(late) == "<Timeout [expired]>"
     async with timeout(None) as none:
         assert repr(none) == "<Timeout [active] when=None>"

@@ -47,7 +47,8 @@ async def test_it_can_wait_for_the_first_that_is_done():
 
 @in_loop
 async def test_it_can_wait_for_the_first_that_fails():
-    quick, bad, slow = create_task(sleep(1)), create_task(fail_after(2)), create_task(sleep(3))
+    quick, slow = create_task(sleep(1)), create_task(sleep(3))
+    bad = create_task(fail_after(2))
     done, pending = await wait([quick, bad, slow], return_when=FIRST_EXCEPTION)
     assert (done, pending) == ({quick, bad}, {slow})
     with pytest.raises(LookupError):

@@ -25,16 +25,16 @@ def as_completed(
 ) -> Completions[T]:
     """Return an iterator over `fs`, run concurrently, in the order of their completion.
 
-    ``async for future in as_completed(fs)`` gives the futures of `fs` themselves, each when
-    it is done, so that one can tell which it is; for a coroutine it gives its task.
-    ``for waiting in as_completed(fs)`` gives as many coroutines: awaiting one returns or
-    raises the outcome of the next that completes.
+    ``async for future in as_completed(fs)`` gives the futures of `fs` themselves, each
+    when it is done, so that one can tell which it is; for a coroutine it gives its
+    task. ``for waiting in as_completed(fs)`` gives as many coroutines: awaiting one
+    returns or raises the outcome of the next that completes.
 
     After `timeout` seconds, what is not done comes as a TimeoutError, raised by the
     ``async for`` or by each coroutine that remains; nothing is cancelled.
 
-    As with the running Python's asyncio, coroutines and `timeout` start with this call since
-    3.13, and with the first step of the iteration before that.
+    As with the running Python's asyncio, coroutines and `timeout` start with this call
+    since 3.13, and with the first step of the iteration before that.
     """
     completions = Completions(fs, timeout)
     if STARTS_AT_ONCE:
@@ -43,7 +43,7 @@ def as_completed(
 
 
 class Completions(Generic[T]):
-    """The iterator that `as_completed` returns, and the callback on each of its futures."""
+    """The iterator that `as_completed` returns, and the callback on its futures."""
 
     def __init__(self, awaitables: Any, timeout: float | None) -> None:
         self.awaitables = awaitables
@@ -70,6 +70,7 @@ class Completions(Generic[T]):
             self.timer = loop.call_later(self.timeout, self.give_up)
 
     def __call__(self, future: asyncio.Future[T]) -> None:
+        """Hand on a future that is done."""
         # A callback that was already queued when the time was over comes too late.
         if not self.pending:
             return
@@ -120,4 +121,3 @@ class Completions(Generic[T]):
     async def next_outcome(self) -> T:
         """Return or raise the outcome of the next future that gets done."""
         return (await self.next_done()).result()
-

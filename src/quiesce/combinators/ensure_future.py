@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def isfuture(obj: Any) -> TypeIs[asyncio.Future[Any]]:
-    """Tell whether `obj` is a future or a task: quiesce's, asyncio's or one like them."""
+    """Tell whether `obj` is a future or a task, of whatever make."""
     # The class is asked first because a mock has any attribute one asks it for.
     return (
         hasattr(obj.__class__, "_asyncio_future_blocking")
@@ -43,10 +43,10 @@ def ensure_future(
 def ensure_future(coro_or_future: Any, *, loop: Any = None) -> Any:
     """Return `coro_or_future` if it is a future, else a task that awaits it.
 
-    The task belongs to `loop`; without it, to the running loop, or outside of one to the
-    loop that was set with `set_event_loop`. Raises TypeError for what cannot be awaited,
-    ValueError for a future of another loop, and RuntimeError where there is no loop or a
-    closed one, which closes the coroutine too.
+    The task belongs to `loop`; without it, to the running loop, or outside of one to
+    the loop that was set with `set_event_loop`. Raises TypeError for what cannot be
+    awaited, ValueError for a future of another loop, and RuntimeError where there is no
+    loop or a closed one, which closes the coroutine too.
     """
     if isfuture(coro_or_future):
         if loop is not None and loop is not loop_of(coro_or_future):

@@ -1,17 +1,19 @@
 """The busy half of a queue: items that wait, and the tasks that wait for one another.
 
-`Exchange` keeps the items, those who want to put one and those who want to get one; `Put`
-and `Get` are what ``await queue.put(item)`` and ``await queue.get()`` drive. The class that
-users see is `queues.Queue`; read that first.
+`Exchange` keeps the items, those who want to put one and those who want to get one;
+`Put` and `Get` are what ``await queue.put(item)`` and ``await queue.get()`` drive. The
+class that users see is `queues.Queue`; read that first.
 
 Invariants:
 
-- A waiter (a pending future in ``_putters`` or ``_getters``) stands for one task that waits.
-  Waking it moves no item: the task looks again when it runs, for another may have been
-  quicker. If it cannot run any more, it wakes the next in its place.
-- ``direct`` means that the class is one of quiesce's own and the container a deque or list. A
-  user's subclass may override any step, so there each step goes through the method that
-  asyncio's queue would call.
+- A waiter (a pending future in ``_putters`` or ``_getters``) stands for one task that
+  waits. Waking it moves no item: the task looks again when it runs, for another may
+  have been quicker. If it cannot run any more, it wakes the next in its place.
+- ``direct`` means that the class is one of quiesce's own and the container a deque or
+  list. A user's subclass may override any step, so there each step goes through the
+  method that asyncio's queue would call.
+- A `Put` or `Get` that has ended is kept by its exchange for the next call, unless
+  somebody else holds it: making and freeing one costs as much as all the rest of it.
 """
 
 from __future__ import annotations
@@ -21,14 +23,11 @@ import math
 import warnings
 from asyncio import events
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from quiesce.core import native
 from quiesce.core.future import Future, new_future, thrown
 from quiesce.core.ready import ReadyQueue
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class OwnQueueShutDown(Exception):  # noqa: N818 - asyncio's name
@@ -86,8 +85,8 @@ class Exchange:
     def put(self, item: Any) -> Put:
         """Add `item`; wait for a free place if the queue is full.
 
-        If the wait is cancelled, `item` was not added. Raises `QueueShutDown` if the queue
-        is shut down, also to those who already wait.
+        If the wait is cancelled, `item` was not added. Raises `QueueShutDown` if the
+        queue is shut down, also to those who already wait.
         """
         put = self.spare_put
         self.spare_put = None
@@ -101,8 +100,8 @@ class Exchange:
     def get(self) -> Get:
         """Remove and return the next item; wait for one if the queue is empty.
 
-        If the wait is cancelled, no item was removed. Raises `QueueShutDown` if the queue is
-        shut down and empty, also to those who already wait.
+        If the wait is cancelled, no item was removed. Raises `QueueShutDown` if the
+        queue is shut down and empty, also to those who already wait.
         """
         get = self.spare_get
         self.spare_get = None
@@ -116,8 +115,8 @@ class Exchange:
     def put_nowait(self, item: Any) -> None:
         """Add `item` at once.
 
-        Raises `QueueFull` if there is no free place and `QueueShutDown` if the queue is shut
-        down.
+        Raises `QueueFull` if there is no free place and `QueueShutDown` if the queue is
+        shut down.
         """
         if self._is_shutdown:
             raise QueueShutDown
@@ -128,7 +127,8 @@ class Exchange:
     def get_nowait(self) -> Any:
         """Remove and return the next item at once.
 
-        Raises `QueueEmpty` if there is none, or `QueueShutDown` if none can come any more.
+        Raises `QueueEmpty` if there is none, or `QueueShutDown` if none can come any
+        more.
         """
         if not has_items(self):
             raise QueueShutDown if self._is_shutdown else QueueEmpty
@@ -255,8 +255,9 @@ def wake_next(waiters: deque[Any]) -> None:
 class Move:
     """What `Put` and `Get` share: an awaitable with the protocol of a coroutine.
 
-    Like a coroutine it does nothing before it is awaited, may be given to a task, and can be
-    awaited once. States: not begun (an exchange, no waiter), waiting (both), ended (neither).
+    Like a coroutine it does nothing before it is awaited, may be given to a task, and
+    can be awaited once. States: not begun (an exchange, no waiter), waiting (both),
+    ended (neither).
     """
 
     __slots__ = ("exchange", "item", "waiter")
@@ -267,7 +268,7 @@ class Move:
     def __iter__(self) -> Move:
         return self
 
-    def send(self, value: object) -> Any:
+    def send(self, value: object) -> Any:  # noqa: ARG002 - the protocol's
         """Resume, as `coroutine.send` does; what is sent has no effect."""
         return next(self)
 
@@ -318,7 +319,7 @@ class Move:
 
 
 def left_line(line: deque[Any], waiter: Future) -> bool:
-    """Take `waiter` out of `line`; return False if it had its turn and did not take it."""
+    """Take `waiter` out of `line`; return False if it had been woken."""
     if waiter._status == native.FINISHED:
         return False
     if waiter in line:

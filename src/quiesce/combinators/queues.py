@@ -1,8 +1,8 @@
 """Queues between tasks: first in first out, last in first out, or the smallest first.
 
-What they do, and how a task waits for them, is in `exchange`; here is what they look like.
-They are asyncio's queues by inheritance, for whoever asks ``isinstance(q, asyncio.Queue)``
-and for subclasses that override asyncio's hooks ``_init``, ``_get`` and ``_put``.
+What they do, and how a task waits for them, is in `exchange`; here is what they look
+like. They inherit from asyncio's, for whoever asks ``isinstance(q, asyncio.Queue)``,
+and subclasses may override asyncio's hooks ``_init``, ``_get`` and ``_put``.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ T = TypeVar("T")
 class Queue(Exchange, asyncio.Queue[T]):
     """Items from the tasks that put to the tasks that get, in the order of putting.
 
-    With a positive `maxsize`, ``await put(item)`` waits while that many items are in the
-    queue. Belongs to the loop in which somebody first had to wait; not thread-safe.
+    With a positive `maxsize`, ``await put(item)`` waits while that many items are in
+    the queue. Belongs to the loop in which somebody first had to wait; not thread-safe.
     """
 
     def __init__(self, maxsize: float = 0) -> None:
@@ -60,7 +60,8 @@ class Queue(Exchange, asyncio.Queue[T]):
         """Refuse items from now on; `get` too raises `QueueShutDown` once it is empty.
 
         With `immediate`, the items that are left are dropped and count as worked off.
-        Everybody who waits to put, and to get from an empty queue, gets `QueueShutDown`.
+        Everybody who waits to put, and to get from an empty queue, gets
+        `QueueShutDown`.
         """
         self._is_shutdown = True
         if immediate:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def shield(arg: Awaitable[T]) -> asyncio.Future[T]:
-    """Return a future that ends as `arg` does and whose cancellation does not reach `arg`.
+    """Return a future that ends as `arg` does and keeps cancellations from it.
 
-    The one who awaits it is cancelled all the same and should then not forget `arg`: if it
-    fails later, that goes to the loop's exception handler. Coroutines are run as tasks,
-    which the loop keeps alive until they are done.
+    The one who awaits it is cancelled all the same and should then not forget `arg`: if
+    it fails later, that goes to the loop's exception handler. Coroutines are run as
+    tasks, which the loop keeps alive until they are done.
     """
     inner = ensure_future(arg)
     if inner.done():
@@ -29,7 +29,7 @@ def shield(arg: Awaitable[T]) -> asyncio.Future[T]:
     waiting = None if loop is None else asyncio.current_task(loop)
     passes_on = PassesOn(outer, waiting)
 
-    def let_go(outer: asyncio.Future[T]) -> None:
+    def let_go(_: asyncio.Future[T]) -> None:
         if not inner.done():
             inner.remove_done_callback(passes_on)
             # One report is enough, however many shields around `inner` were cancelled.
@@ -51,6 +51,7 @@ class PassesOn:
         self.awaiter = awaiter
 
     def __call__(self, inner: asyncio.Future[Any]) -> None:
+        """Give the shield the outcome of `inner`, if it still waits for one."""
         outer = self.outer
         if outer.done():
             return

@@ -26,8 +26,9 @@ def run_coroutine_threadsafe(
     """Run `coro` as a task of `loop`, from another thread, and return its future.
 
     The other thread waits with ``future.result(timeout)`` and may cancel the task with
-    ``future.cancel()``. Calling ``result`` in the loop's own thread blocks the loop for ever.
-    Raises TypeError if `coro` is no coroutine and RuntimeError if `loop` is closed.
+    ``future.cancel()``. Calling ``result`` in the loop's own thread blocks the loop for
+    ever. Raises TypeError if `coro` is no coroutine and RuntimeError if `loop` is
+    closed.
     """
     if not asyncio.iscoroutine(coro):
         raise TypeError("A coroutine object is required")
@@ -55,8 +56,8 @@ def wrap_future(
     """Return a future of `loop` that ends as the thread's `future` does.
 
     Without `loop` it belongs to the running loop, or else to the one that was set.
-    Cancelling it cancels `future`, which has an effect only if its work has not begun. A
-    future of asyncio's kind is returned as it is.
+    Cancelling it cancels `future`, which has an effect only if its work has not begun.
+    A future of asyncio's kind is returned as it is.
     """
     if isfuture(future):
         return future
@@ -95,7 +96,7 @@ def chain(source: Any, destination: Any) -> None:
 def call_in_thread_of(
     loop: asyncio.AbstractEventLoop | None, callback: Callable[..., object], *args: Any
 ) -> None:
-    """Call at once if any thread may, or if this is the thread of `loop`; else hand over."""
+    """Call at once if any thread may or this is the thread of `loop`; or hand over."""
     if loop is None or loop is asyncio._get_running_loop():
         callback(*args)
     else:
@@ -128,7 +129,7 @@ def copy_to_loop(source: Any, destination: asyncio.Future[Any]) -> None:
 
 
 def for_coroutines(error: BaseException) -> BaseException:
-    """Return `error`, or asyncio's counterpart where `concurrent.futures` has its own."""
+    """Return `error`, or asyncio's counterpart if it is `concurrent.futures`' own."""
     if type(error) is concurrent.futures.CancelledError:
         counterpart: BaseException = asyncio.CancelledError(*error.args)
     elif type(error) is concurrent.futures.InvalidStateError:

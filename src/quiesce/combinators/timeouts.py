@@ -1,12 +1,13 @@
 """A limit on the time that a block of code may wait.
 
-States: created → active → finished, or, once the deadline has passed, active → expiring →
-expired. Only entering, leaving and the deadline change them; `reschedule` moves the deadline
-while the timeout is active.
+States: created → active → finished, or, once the deadline has passed, active → expiring
+→ expired. Only entering, leaving and the deadline change them; `reschedule` moves the
+deadline while the timeout is active.
 
-At the deadline the timeout cancels its task. When the `CancelledError` comes out of the block
-and nobody else has asked for a cancellation, the request is taken back (`Task.uncancel`) and
-the error becomes a TimeoutError; otherwise the cancellation goes on, for it is not only ours.
+At the deadline the timeout cancels its task. When the `CancelledError` comes out of the
+block and nobody else has asked for a cancellation, the request is taken back
+(`Task.uncancel`) and the error becomes a TimeoutError; otherwise the cancellation goes
+on, for it is not only ours.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ STATE_NAMES = ("created", "active", "expiring", "expired", "finished")
 def timeout(delay: float | None) -> Timeout:
     """Return a context manager that limits its ``async with`` block to `delay` seconds.
 
-    The time begins to run with this call. Once it is over, what the block awaits is cancelled
-    and the ``async with`` raises TimeoutError. With None there is no limit, until
-    `Timeout.reschedule` sets one. Raises RuntimeError where no loop is running.
+    The time begins to run with this call. Once it is over, what the block awaits is
+    cancelled and the ``async with`` raises TimeoutError. With None there is no limit,
+    until `Timeout.reschedule` sets one. Raises RuntimeError where no loop is running.
     """
     loop = native.call_none(running_loop)
     limit = Timeout.__new__(Timeout)
@@ -108,7 +109,9 @@ class Timeout:
         if self.state != ACTIVE:
             if self.state == CREATED:
                 raise RuntimeError("Timeout has not been entered")
-            raise RuntimeError(f"Cannot change state of {STATE_NAMES[self.state]} Timeout")
+            raise RuntimeError(
+                f"Cannot change state of {STATE_NAMES[self.state]} Timeout"
+            )
         self.is_limited = when is not None
         self.deadline = 0.0 if when is None else float(when)
         self.stop_timer()
@@ -174,7 +177,7 @@ class Timeout:
 
 
 class Deadline(TimerHandle):
-    """The timer of a timeout on one of our loops: it needs no callback and no context."""
+    """The timer of a timeout on a loop of ours: it needs no callback, no context."""
 
     __slots__ = ("limit",)
 
@@ -199,7 +202,7 @@ def drop_deadline(timer: Deadline) -> None:
 
 
 def is_plain(loop: Any) -> bool:
-    """Tell whether timers may go straight to `loop`: ours, not debugged, not extended."""
+    """Tell whether timers may go straight to `loop`: ours, not debugged or extended."""
     if not isinstance(loop, Scheduler):
         return False
     ours = loop
@@ -233,8 +236,8 @@ def running_task(loop: Any) -> Any:
 def convert(error: BaseException) -> None:
     """Raise TimeoutError if `error` is our cancellation; else show it where that began.
 
-    An exception that was raised while the cancellation was handled keeps going, but what it
-    was raised from must not look like a cancellation to those outside.
+    An exception that was raised while the cancellation was handled keeps going, but
+    what it was raised from must not look like a cancellation to those outside.
     """
     if isinstance(error, CancelledError):
         raise TimeoutError from error
@@ -245,7 +248,7 @@ def convert(error: BaseException) -> None:
 
 
 def insert_timeout_error(error: BaseException) -> None:
-    """Put a TimeoutError between `error` and the cancellation in its chain of contexts."""
+    """Put a TimeoutError between `error` and the cancellation it came from."""
     while error.__context__ is not None:
         cause = error.__context__
         if isinstance(cause, CancelledError):

@@ -27,12 +27,12 @@ async def wait(
     """Return two sets of the futures in `fs`: those that are done, and the others.
 
     Waits until all are done, or as `return_when` says: ``FIRST_COMPLETED``, or
-    ``FIRST_EXCEPTION``, which is ``ALL_COMPLETED`` if none fails. After `timeout` seconds it
-    returns with what is done by then; that is no error. Nothing is cancelled, neither by the
-    timeout nor when the caller is cancelled.
+    ``FIRST_EXCEPTION``, which is ``ALL_COMPLETED`` if none fails. After `timeout`
+    seconds it returns with what is done by then; that is no error. Nothing is
+    cancelled, neither by the timeout nor when the caller is cancelled.
 
-    Raises ValueError if `fs` is empty and TypeError if it holds coroutines: as nobody could
-    tell which task came from which, make the tasks first.
+    Raises ValueError if `fs` is empty and TypeError if it holds coroutines: as nobody
+    could tell which task came from which, make the tasks first.
     """
     if isfuture(fs) or asyncio.iscoroutine(fs):
         raise TypeError(f"expect a list of futures, not {type(fs).__name__}")
@@ -76,6 +76,7 @@ class Countdown:
                 future.remove_done_callback(self)
 
     def __call__(self, future: asyncio.Future[Any]) -> None:
+        """Count a future that is done."""
         self.left -= 1
         if (
             self.left <= 0

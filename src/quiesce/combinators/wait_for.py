@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 async def wait_for(fut: Awaitable[T], timeout: float | None) -> T:
-    """Return the result of `fut`, or cancel it and raise TimeoutError after `timeout` seconds.
+    """Return the result of `fut`, or raise TimeoutError after `timeout` seconds.
 
-    No result gets lost: if `fut` is done when the time is over, or turns its cancellation
-    into a result, that is returned; if it ends with an exception, that is raised.
-    TimeoutError comes only once `fut` has ended. Cancelling the caller cancels `fut` too; to
-    prevent that, pass ``shield(fut)``. With `timeout` None the wait has no limit; with zero
-    or less a coroutine does not even start.
+    When the time is over, `fut` is cancelled and TimeoutError comes once it has ended.
+    No result gets lost: if `fut` turns its cancellation into a result or an exception,
+    that is what comes instead. Cancelling the caller cancels `fut` too; to prevent
+    that, pass ``shield(fut)``. With `timeout` None the wait has no limit; with zero or
+    less a coroutine does not even start.
     """
     if timeout is not None and timeout <= 0:
         return await take_or_cancel(ensure_future(fut))
@@ -30,7 +30,7 @@ async def wait_for(fut: Awaitable[T], timeout: float | None) -> T:
 
 
 async def take_or_cancel(future: asyncio.Future[T]) -> T:
-    """Return the result if it is there already; else cancel `future` and wait for its end."""
+    """Return the result if it is there, else cancel `future` and wait for its end."""
     if future.done():
         return future.result()
     await End(future).wait()
@@ -64,5 +64,6 @@ class End:
             self.future.remove_done_callback(self)
 
     def __call__(self, _: asyncio.Future[Any]) -> None:
+        """Let the caller go on."""
         if not self.waiter.done():
             self.waiter.set_result(None)
