@@ -44,15 +44,18 @@ if TYPE_CHECKING:
 class Loop(Scheduler, asyncio.AbstractEventLoop):
     """An event loop with the whole of asyncio's interface.
 
-    `clock` and `poller` replace where time and readiness come from; tests that must repeat
-    exactly give simulated ones.
+    `clock` and `poller` replace where time and readiness come from; tests that must
+    repeat exactly give simulated ones.
     """
 
-    # asyncio's base class leaves room for a dictionary. As long as nothing is stored in it,
-    # Python finds the methods of a loop without binding them, which every call pays for.
+    # asyncio's base class leaves room for a dictionary. As long as nothing is stored in
+    # it, Python finds the methods of a loop without binding them, which every call pays
+    # for.
     __slots__ = ("children", "executor", "signal_handlers")
 
-    def __init__(self, *, clock: Clock | None = None, poller: Poller | None = None) -> None:
+    def __init__(
+        self, *, clock: Clock | None = None, poller: Poller | None = None
+    ) -> None:
         super().__init__(new_poller() if poller is None else poller, clock)
         self.executor = DefaultExecutor(self)
         self.signal_handlers = SignalHandlers(self)
@@ -62,7 +65,10 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
     def __del__(self) -> None:
         if not self.is_closed():
             warnings.warn(
-                f"unclosed event loop {self!r}", ResourceWarning, source=self, stacklevel=1
+                f"unclosed event loop {self!r}",
+                ResourceWarning,
+                source=self,
+                stacklevel=1,
             )
             if not self.is_running():
                 self.close()
@@ -70,8 +76,8 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
     def close(self) -> None:
         """Forget all callbacks, give signals their usual effect, free all resources.
 
-        Threads of the default executor are left to end by themselves. Raises `RuntimeError`
-        while the loop runs; harmless if repeated.
+        Threads of the default executor are left to end by themselves. Raises
+        `RuntimeError` while the loop runs; harmless if repeated.
         """
         if not self.is_running():
             self.signal_handlers.close()
@@ -89,8 +95,8 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
     ) -> Any:
         """Return a future for ``func(*args)`` in `executor`, or in the default one.
 
-        Cancelling it does not stop a function that has begun. Raises `RuntimeError` on a
-        closed loop, and once the default executor was shut down.
+        Cancelling it does not stop a function that has begun. Raises `RuntimeError` on
+        a closed loop, and once the default executor was shut down.
         """
         self.check_closed()
         if self.get_debug():
@@ -102,7 +108,7 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         self.executor.replace(executor)
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """Wait until the default executor's threads have ended, `timeout` seconds at most."""
+        """Wait until the default executor's threads end, `timeout` seconds at most."""
         await self.executor.shut_down(timeout)
 
     # -- signals
@@ -110,7 +116,7 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
     def add_signal_handler(
         self, sig: int, callback: Callable[..., object], *args: Any
     ) -> None:
-        """Call ``callback(*args)`` in the loop when `sig` arrives; see `SignalHandlers`."""
+        """Call ``callback(*args)`` in the loop on `sig`; see `SignalHandlers`."""
         self.check_closed()
         self.signal_handlers.add(sig, callback, *args)
 

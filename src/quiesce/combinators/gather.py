@@ -1,8 +1,8 @@
 """Waiting for many at once, for the list of their results.
 
-`gather` makes a `Gathering`, the future that is awaited. Each child that is ours keeps a
-`ChildNotice`, a handle that is queued as itself when the child is done; one that is not ours
-gets it as an ordinary done-callback.
+`gather` makes a `Gathering`, the future that is awaited. Each child that is ours keeps
+a `ChildNotice`, a handle that is queued as itself when the child is done; one that is
+not ours gets it as an ordinary done-callback.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ class Gathering(Future):
     def complete(self, last: Any) -> None:
         """Be done: every child is."""
         if self.cancel_requested:
-            error = last._make_cancelled_error() if last.cancelled() else CancelledError()
+            error = (
+                last._make_cancelled_error() if last.cancelled() else CancelledError()
+            )
             self.fail(error)
             self._unretrieved = False
         else:
@@ -78,7 +80,8 @@ class Gathering(Future):
 class ChildNotice(Handle):
     """What the children keep of a `Gathering`: queued once for each that is done.
 
-    One serves all of them, so it notes which they are, in the order in which it is queued.
+    One serves all of them, so it notes which they are, in the order in which it is
+    queued.
     """
 
     __slots__ = ("done", "gathering", "passed_on")
@@ -93,6 +96,7 @@ class ChildNotice(Handle):
         return self
 
     def __call__(self, child: Any) -> None:
+        """Pass on a child that is not ours."""
         self.gathering.child_done(child)
 
     def told(self, future: Any) -> None:
@@ -203,7 +207,8 @@ def result_of_ours(future: Future) -> Any:
 def task_for(loop: Any, awaitable: Any) -> Any:
     """Return `awaitable` as a future of `loop`, or of any loop if there is none yet.
 
-    A task that is made here is not reported if it is dropped: nobody else can know of it.
+    A task that is made here is not reported if it is dropped: nobody else can know of
+    it.
     """
     if type(awaitable) is CoroutineType and isinstance(loop, Scheduler):
         child = make_task(loop, awaitable)
@@ -222,14 +227,15 @@ def keep_quiet(task: Task) -> None:
 
 
 def gather(*coros_or_futures: Any, return_exceptions: bool = False) -> Any:
-    """Run all at once; return a future of the list of their results, in the given order.
+    """Run all at once; return a future of the list of their results, in order.
 
-    Coroutines become tasks. The first error is raised at once and the others run on, unless
-    `return_exceptions` asks for errors among the results. Cancelling the future cancels
-    every child; a cancelled child is an error like any other and leaves its siblings alone.
-    The same coroutine or future given twice runs once.
+    Coroutines become tasks. The first error is raised at once and the others run on,
+    unless `return_exceptions` asks for errors among the results. Cancelling the future
+    cancels every child; a cancelled child is an error like any other and leaves its
+    siblings alone. The same coroutine or future given twice runs once.
 
-    Outside a running loop the loop is that of the first future, or else the one that is set.
+    Outside a running loop the loop is that of the first future, or else the one that is
+    set.
     """
     loop = running_loop()
     if not coros_or_futures:
@@ -250,7 +256,7 @@ def gather(*coros_or_futures: Any, return_exceptions: bool = False) -> Any:
 
 
 def children_for(loop: Any, awaitables: Any) -> list[Any]:
-    """Return the awaitables as futures of one loop: `loop`, or else that of the first."""
+    """Return the awaitables as futures of `loop`, or of the loop of the first."""
     children = []
     for awaitable in awaitables:
         child = task_for(loop, awaitable)

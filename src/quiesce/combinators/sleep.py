@@ -1,7 +1,7 @@
 """Waiting for a while, or only letting others run.
 
-`sleep` gives a `Sleep`, which has a coroutine's methods without a coroutine's frame: for
-``sleep(0)``, the commonest of all steps, the frame was most of the cost.
+`sleep` gives a `Sleep`, which has a coroutine's methods without a coroutine's frame:
+for ``sleep(0)``, the commonest of all steps, the frame was most of the cost.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ get_running_loop = events.get_running_loop
 
 
 class Sleep:
-    """One sleep: begun by the first step, ended by the timer or by what is thrown in."""
+    """One sleep: begun by the first step, ended by the timer or what is thrown in."""
 
     __slots__ = ("delay", "future", "result", "stage", "timer")
 
@@ -47,7 +47,7 @@ class Sleep:
         native.stop_with(self.result)
         raise StopIteration
 
-    def send(self, value: object) -> Any:
+    def send(self, value: object) -> Any:  # noqa: ARG002 - a coroutine's
         """Take the next step, as a coroutine's ``send``."""
         return self.__next__()
 
@@ -121,8 +121,8 @@ def new_sleep(delay: float, result: Any) -> Sleep:
 def sleep(delay: float, result: Any = None) -> Awaitable[Any]:
     """Wait for `delay` seconds and give `result`; with 0 or less, let others run once.
 
-    If the waiting task is cancelled, the timer is stopped. Raises ValueError if `delay` is
-    not a number.
+    If the waiting task is cancelled, the timer is stopped. Raises ValueError if `delay`
+    is not a number.
     """
     return new_sleep(delay, result)
 

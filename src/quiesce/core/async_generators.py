@@ -1,7 +1,7 @@
 """The asynchronous generators that a loop has begun to iterate (PEP 525).
 
-A generator that is dropped half-way is closed by its loop, in a task; those that are left
-when the loop ends are closed by `AsyncGenerators.close_all`.
+A generator that is dropped half-way is closed by its loop, in a task; those that are
+left when the loop ends are closed by `AsyncGenerators.close_all`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class AsyncGenerators:
             self.loop.call_soon_threadsafe(self.loop.create_task, generator.aclose())
 
     async def close_all(self) -> None:
-        """Close every live generator and report the errors; none may begin afterwards."""
+        """Close every live generator and report errors; none may begin afterwards."""
         self.closed = True
         generators = list(self.alive)
         self.alive.clear()

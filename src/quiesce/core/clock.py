@@ -1,8 +1,8 @@
 """What time is to a loop.
 
-A loop reads the system's monotonic clock unless it is given another one. With `poller` and
-the ready queue the clock is one of the three sources of chance in a loop: replace them and a
-program repeats exactly.
+A loop reads the system's monotonic clock unless it is given another one. With `poller`
+and the ready queue the clock is one of the three sources of chance in a loop: replace
+them and a program repeats exactly.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where an exception goes when nobody awaits it.
 
-All of it goes through the loop's exception handler, in the wording that asyncio's users know
-and filter on, under the logger ``asyncio``.
+All of it goes through the loop's exception handler, in the wording that asyncio's users
+know and filter on, under the logger ``asyncio``.
 """
 
 from __future__ import annotations
@@ -91,9 +91,7 @@ def run_handler(loop: Any, handler: Any, context: dict[str, Any]) -> None:
         handler(loop, context)
 
 
-def handler_failed(
-    loop: Any, error: BaseException, context: dict[str, Any]
-) -> None:
+def handler_failed(loop: Any, error: BaseException, context: dict[str, Any]) -> None:
     """Report that the user's exception handler itself raised."""
     try:
         loop.default_exception_handler(
@@ -114,7 +112,7 @@ def handler_failed(
 
 
 def log_failure(context: dict[str, Any], running: Any) -> None:
-    """Log `context` as one error; `running` is the debug-mode handle that is running."""
+    """Log `context` as one error; `running` is what debug mode sees running."""
     exception = context.get("exception")
     exc_info = (
         (type(exception), exception, exception.__traceback__)

@@ -1,16 +1,17 @@
 """A result that will come.
 
-States (`native.PENDING`, `CANCELLED`, `FINISHED`): a future begins pending and leaves that
-state once, through `set_result`, `set_exception` or `cancel`; then its callbacks are put on
-the loop's ready queue, in the order in which they were added.
+States (`native.PENDING`, `CANCELLED`, `FINISHED`): a future begins pending and leaves
+that state once, through `set_result`, `set_exception` or `cancel`; then its callbacks
+are put on the loop's ready queue, in the order in which they were added.
 
 Invariants:
 
-- The first callback stands in the future itself, so that the usual single waiter costs no
-  allocation. A waiting task is stored as itself, with no context: it is queued as itself.
-  So is a handle that wants to be told which future is done (`Handle.told`).
-- ``_ready`` is the ready queue of the future's loop if callbacks may go straight to it, and
-  None on a foreign loop or one whose class overrides ``call_soon``: then they go that way.
+- The first callback stands in the future itself, so that the usual single waiter costs
+  no allocation. A waiting task is stored as itself, with no context: it is queued as
+  itself. So is a handle that wants to be told which future is done (`Handle.told`).
+- ``_ready`` is the ready queue of the future's loop if callbacks may go straight to it,
+  and None on a foreign loop or one whose class overrides ``call_soon``: then they go
+  that way.
 
 `FutureIterator` is what ``await`` drives. Read `task` next.
 """
@@ -69,7 +70,7 @@ class FutureIterator:
             raise StopIteration
         raise future.failure()
 
-    def send(self, value: object) -> Future:
+    def send(self, value: object) -> Future:  # noqa: ARG002 - a generator's
         """Resume; a future does not care what is sent to it."""
         return self.__next__()
 
@@ -106,7 +107,9 @@ def thrown(typ: Any, val: Any, tb: Any) -> BaseException:
         else:
             error = typ() if val is None else typ(val)
     else:
-        raise TypeError("exceptions must be classes or instances deriving from BaseException")
+        raise TypeError(
+            "exceptions must be classes or instances deriving from BaseException"
+        )
     return error if tb is None else error.with_traceback(tb)
 
 
@@ -114,8 +117,8 @@ class Future:
     """A result that will come: awaited by coroutines, set once by whoever produces it.
 
     Behaves as `asyncio.Future` does, on quiesce's loops and on others, and
-    ``isinstance(future, asyncio.Future)`` holds. Not thread-safe: hand results over from
-    other threads with ``loop.call_soon_threadsafe(future.set_result, value)``.
+    ``isinstance(future, asyncio.Future)`` holds. Not thread-safe: hand results over
+    from other threads with ``loop.call_soon_threadsafe(future.set_result, value)``.
 
     `loop` is the loop whose thread runs the callbacks; without it, the running loop.
     """
@@ -163,7 +166,7 @@ class Future:
         return self._loop
 
     def done(self) -> bool:
-        """Tell whether there is an outcome: a result, an exception or a cancellation."""
+        """Tell whether there is a result, an exception or a cancellation."""
         return self._status != native.PENDING
 
     def cancelled(self) -> bool:
@@ -171,7 +174,7 @@ class Future:
         return self._status == native.CANCELLED
 
     def result(self) -> Any:
-        """Return the result, or raise the exception or `CancelledError` there is instead.
+        """Return the result, or raise the exception or `CancelledError` instead.
 
         Raises `InvalidStateError` as long as the future is pending.
         """
@@ -184,8 +187,8 @@ class Future:
     def exception(self) -> BaseException | None:
         """Return the exception that was set, or None if there is a result.
 
-        Raises `CancelledError` if the future was cancelled, and `InvalidStateError` as long
-        as it is pending.
+        Raises `CancelledError` if the future was cancelled, and `InvalidStateError` as
+        long as it is pending.
         """
         if self._status == native.CANCELLED:
             raise self.cancelled_error()
@@ -195,14 +198,14 @@ class Future:
         return self._exception
 
     def set_result(self, result: object) -> None:
-        """Finish with `result`. Raises `InvalidStateError` if there is an outcome already."""
+        """Finish with `result`; raise `InvalidStateError` if there is an outcome."""
         self.finish(result)
 
     def set_exception(self, exception: BaseException | type[BaseException]) -> None:
         """Finish with `exception`, a class or an instance.
 
-        Raises `InvalidStateError` if there is an outcome already. If nobody asks for the
-        outcome, the exception is reported when the future is dropped.
+        Raises `InvalidStateError` if there is an outcome already. If nobody asks for
+        the outcome, the exception is reported when the future is dropped.
         """
         self.fail(exception)
 
@@ -267,7 +270,9 @@ class Future:
         if not pairs:
             return None
         return [
-            (callback._wakeup, callback.get_context()) if context is None else (callback, context)
+            (callback._wakeup, callback.get_context())
+            if context is None
+            else (callback, context)
             for callback, context in pairs
         ]
 
@@ -319,7 +324,7 @@ class Future:
             self._ready = ready
 
     def wait_for_it(self, waiter: Any, context: Context | None) -> None:
-        """Queue `waiter` when there is an outcome: a callback, or as itself (no context)."""
+        """Queue `waiter` once there is an outcome: as itself if without a context."""
         if self._status != native.PENDING:
             self.schedule(waiter, context)
         elif self._first_callback is None:

@@ -1,7 +1,7 @@
 """One scheduled callback.
 
-A handle is made by `Scheduler.call_soon` and its kin, waits in the ready queue, runs once and
-is dropped. `timers` has the kind that waits for a time; read that next.
+A handle is made by `Scheduler.call_soon` and its kin, waits in the ready queue, runs
+once and is dropped. `timers` has the kind that waits for a time; read that next.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.format_helpers import extract_stack
-from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core import failures, native
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Context
 
 
 class Handle:
@@ -89,7 +89,7 @@ class Handle:
         self.run()
 
     def told(self, future: Any) -> None:
-        """Take note that `future`, which keeps this handle, is done; before it is queued.
+        """Take note that `future`, which keeps this handle, is done.
 
         Only for handles that are kept by futures as themselves; others are not told.
         """

@@ -1,7 +1,7 @@
 """What a loop tells those who watch it.
 
-A loop without observers runs as if there were none: it asks once per iteration. Debug mode is
-such an observer, so that no step pays for questions that only debugging asks.
+A loop without observers runs as if there were none: it asks once per iteration. Debug
+mode is such an observer, so that no step pays for questions that only debugging asks.
 """
 
 from __future__ import annotations

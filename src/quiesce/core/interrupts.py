@@ -1,13 +1,15 @@
 """Ctrl-C while a loop runs: it may end user code anywhere, but not the loop's own code.
 
-Python raises KeyboardInterrupt between any two bytecodes of the main thread. Between two of
-ours a task could be taken from the queue and never run, or a heap left half in order. So
-while a loop runs in the main thread and Python's own handler is the one installed, ours
-stands in for it: user code is interrupted at once, as always, and an interrupt that finds
-us at work is held until the loop looks outside next, at most 64 callbacks later. One that
-comes half a second later is not held: then it is user code in C that takes the time.
+Python raises KeyboardInterrupt between any two bytecodes of the main thread. Between
+two of ours a task could be taken from the queue and never run, or a heap left half in
+order. So while a loop runs in the main thread and Python's own handler is the one
+installed, ours stands in for it: user code is interrupted at once, as always, and an
+interrupt that finds us at work is held until the loop looks outside next, at most 64
+callbacks later. One that comes half a second later is not held: then it is user code in
+C that takes the time.
 
-Compiled code has no bytecodes; what this protects there are the modules left interpreted.
+Compiled code has no bytecodes; what this protects there are the modules left
+interpreted.
 """
 
 from __future__ import annotations
@@ -68,8 +70,8 @@ class Interrupts:
             self.loop.interrupted = False
             raise KeyboardInterrupt
 
-    def heard(self, signum: int, frame: FrameType | None) -> None:
-        """Raise KeyboardInterrupt in user code; elsewhere see that it is raised soon."""
+    def heard(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Raise KeyboardInterrupt in user code; elsewhere, have it raised soon."""
         if not is_ours(frame) or self.is_stuck():
             self.loop.interrupted = False
             raise KeyboardInterrupt

@@ -65,7 +65,9 @@ def returned() -> bool:
     return False
 
 
-def call_in(context: Context, callback: Callable[..., Any], args: tuple[Any, ...]) -> None:
+def call_in(
+    context: Context, callback: Callable[..., Any], args: tuple[Any, ...]
+) -> None:
     """Call ``callback(*args)`` inside `context`."""
     try:
         context.run(callback, *args)
@@ -89,7 +91,7 @@ def call_one(function: Callable[[Any], Any], argument: Any) -> Any:
 
 
 def stop_with(value: Any) -> None:
-    """Raise ``StopIteration(value)``; the caller's own bare raise is then not reached."""
+    """Raise ``StopIteration(value)``; the caller's bare raise is not reached."""
     raise StopIteration(value)
 
 
@@ -103,8 +105,8 @@ def identity_hash(thing: object) -> int:
     return object.__hash__(thing)
 
 
-def references(thing: object) -> int:
-    """Return how many references there are to `thing`: here, more than anybody counts on."""
+def references(thing: object) -> int:  # noqa: ARG001 - the C one needs it
+    """Return how many refer to `thing`: here, more than anybody counts on."""
     return sys.maxsize
 
 

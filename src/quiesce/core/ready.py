@@ -1,12 +1,14 @@
 """The callbacks and tasks that may run now, in the order in which they became ready.
 
-An item is a `Handle` or a `Task`: a task that may run is stored as itself, which is half of
-what makes tasks cheap here. Read `handle` before this module and `scheduler` after it.
+An item is a `Handle` or a `Task`: a task that may run is stored as itself, which is
+half of what makes tasks cheap here. Read `handle` before this module and `scheduler`
+after it.
 
-The queue keeps two lists, and each iteration of the loop swaps them (`Scheduler.run_ready`):
-it runs what is in one, while what becomes ready meanwhile is collected in the other.
-``push`` is one ``list.append``, so a signal handler that interrupts interpreted code between
-any two bytecodes finds a queue in order (docs/design/ready-queue.md).
+The queue keeps two lists, and each iteration of the loop swaps them
+(`Scheduler.run_ready`): it runs what is in one, while what becomes ready meanwhile is
+collected in the other. ``push`` is one ``list.append``, so a signal handler that
+interrupts interpreted code between any two bytecodes finds a queue in order
+(docs/design/ready-queue.md).
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ from typing import Any
 class ReadyQueue:
     """What one loop may run, first in, first out.
 
-    Invariant: only the loop's own thread touches it (`Scheduler.call_soon_threadsafe` is
-    the way in from another).
+    Invariant: only the loop's own thread touches it (`Scheduler.call_soon_threadsafe`
+    is the way in from another).
     """
 
     __slots__ = ("items", "spare")

@@ -1,15 +1,16 @@
 """The current loop and task of this thread, as asyncio's own functions see them.
 
-Programs and libraries ask asyncio which task runs and which tasks there are, so ours have to
-be where it looks. That is all that quiesce knows of asyncio's bookkeeping, and it is in this
-file, because it differs between versions:
+Programs and libraries ask asyncio which task runs and which tasks there are, so ours
+have to be where it looks. That is all that quiesce knows of asyncio's bookkeeping, and
+it is in this file, because it differs between versions:
 
-- The current task is ``asyncio.tasks._current_tasks[loop]`` up to 3.13 and part of the thread
-  state, reached through ``_swap_current_task``, since 3.14.
-- ``all_tasks`` reads a weak set: ``tasks._all_tasks`` on 3.11, ``tasks._scheduled_tasks`` on
-  3.12 and 3.13, and since 3.14 one that only the C module holds. Its class is replaced by a
-  subclass whose iteration also gives the tasks of our loops, which therefore need not be
-  entered into it one by one (docs/design/pending-tasks.md).
+- The current task is ``asyncio.tasks._current_tasks[loop]`` up to 3.13 and part of the
+  thread state, reached through ``_swap_current_task``, since 3.14.
+- ``all_tasks`` reads a weak set: ``tasks._all_tasks`` on 3.11,
+  ``tasks._scheduled_tasks`` on 3.12 and 3.13, and since 3.14 one that only the C module
+  holds. Its class is replaced by a subclass whose iteration also gives the tasks of our
+  loops, which therefore need not be entered into it one by one
+  (docs/design/pending-tasks.md).
 """
 
 from __future__ import annotations
@@ -83,8 +84,8 @@ def add_loop(loop: Any) -> None:
 def current_task(loop: Any = None) -> Any:
     """Return the task that runs in this thread, or None outside any task.
 
-    With `loop`, the task that this loop is running. Raises `RuntimeError` if no loop is given
-    and none runs in this thread.
+    With `loop`, the task that this loop is running. Raises `RuntimeError` if no loop is
+    given and none runs in this thread.
     """
     return asyncio.current_task(loop)
 

@@ -1,19 +1,20 @@
 """The heart of a loop: what runs when.
 
-`run_once` is one iteration: look outside (sleep until something is ready, queue what became
-ready, queue the timers that are due), then run what was ready *before* this point. What
-callbacks add meanwhile waits for the next iteration, after another chance to look outside.
+`run_once` is one iteration: look outside (sleep until something is ready, queue what
+became ready, queue the timers that are due), then run what was ready *before* this
+point. What callbacks add meanwhile waits for the next iteration, after another chance
+to look outside.
 
 While there is work the system is not asked on every iteration, but at the latest after
-`BATCH_LIMIT` callbacks or 100 microseconds, whichever comes first: asking costs as much as
-several steps of a task, and within that bound neither I/O, nor timers, nor Ctrl-C can be
-starved. The order among callbacks is exactly asyncio's.
+`BATCH_LIMIT` callbacks or 100 microseconds, whichever comes first: asking costs as much
+as several steps of a task, and within that bound neither I/O, nor timers, nor Ctrl-C
+can be starved. The order among callbacks is exactly asyncio's.
 
-Invariant: only the thread that runs the loop touches its state; `call_soon_threadsafe` and
-the poller's `wake` are the ways in from elsewhere.
+Invariant: only the thread that runs the loop touches its state; `call_soon_threadsafe`
+and the poller's `wake` are the ways in from elsewhere.
 
-Read `handle`, `ready`, `timers`, `future` and `task` before this module, ``quiesce.loop``
-after it.
+Read `handle`, `ready`, `timers`, `future` and `task` before this module,
+``quiesce.loop`` after it.
 """
 
 from __future__ import annotations
@@ -70,9 +71,9 @@ CLOCK_RESOLUTION = 1e-9
 class Scheduler:
     """What a loop is made of, without sockets, signals and threads.
 
-    `poller` is what it asks of the system (``quiesce.system.new_poller`` makes the usual
-    one). `clock` replaces the monotonic clock; then the poller is asked on every iteration,
-    so that a simulated one sees all of them.
+    `poller` is what it asks of the system (``quiesce.system.new_poller`` makes the
+    usual one). `clock` replaces the monotonic clock; then the poller is asked on every
+    iteration, so that a simulated one sees all of them.
     """
 
     __slots__ = (
@@ -97,8 +98,8 @@ class Scheduler:
         "plain_tasks",
         "polled_at",
         "poller",
-        "published",
         "polls_always",
+        "published",
         "ready",
         "slow_callback_duration",
         "stopping",
@@ -110,7 +111,8 @@ class Scheduler:
 
     def __cinit__(self) -> None:
         # Only an extension type calls this. Fields are not checked for None there, so a
-        # loop that a subclass forgot to initialize must refuse everything: it is closed.
+        # loop that a subclass forgot to initialize must refuse everything: it is
+        # closed.
         self.closed = True
 
     def __init__(self, poller: Poller, clock: Clock | None = None) -> None:
@@ -145,7 +147,8 @@ class Scheduler:
             # A subclass says what time it is.
             self.clock = TimeMethod(self)
             self.polls_always = True
-        # Futures may go round `call_soon` only where nobody has put something in its way.
+        # Futures may go round `call_soon` only where nobody has put something in its
+        # way.
         plain = type(self).call_soon is Scheduler.call_soon
         self.direct_ready = self.ready if plain else None
         self.plain_tasks = False
@@ -163,9 +166,10 @@ class Scheduler:
     def run_forever(self) -> None:
         """Run until `stop` is called.
 
-        Directly after a `run_until_complete` that was interrupted, it also ends once all
-        that was pending then is done. Raises `RuntimeError` if the loop is closed, or if a
-        loop runs in this thread already; `KeyboardInterrupt` and `SystemExit` come out.
+        Directly after a `run_until_complete` that was interrupted, it also ends once
+        all that was pending then is done. Raises `RuntimeError` if the loop is closed,
+        or if a loop runs in this thread already; `KeyboardInterrupt` and `SystemExit`
+        come out.
         """
         self.check_closed()
         self.check_not_running()
@@ -196,7 +200,8 @@ class Scheduler:
     def run_until_complete(self, future: Any) -> Any:
         """Run until `future` is done; return its result or raise its exception.
 
-        A coroutine is made a task. Raises `RuntimeError` if the loop was stopped before.
+        A coroutine is made a task. Raises `RuntimeError` if the loop was stopped
+        before.
         """
         self.check_closed()
         self.check_not_running()
@@ -305,7 +310,7 @@ class Scheduler:
             self.queue_incoming()
 
     def sleep_limit(self) -> float:
-        """Return for how many seconds the system may let us sleep; negative, for ever."""
+        """Return how many seconds the system may let us sleep; negative, for ever."""
         if self.ready.items or self.stopping or self.has_incoming:
             return 0.0
         first = self.timers.first()
@@ -393,17 +398,18 @@ class Scheduler:
     def running_task(self) -> Any:
         """Return what `asyncio.current_task` gives, if possible without asking it.
 
-        As long as the current task has not been published, nobody has looked, and nobody can
-        have put another one in its place, as asyncio's eager tasks do.
+        As long as the current task has not been published, nobody has looked, and
+        nobody can have put another one in its place, as asyncio's eager tasks do.
         """
         if PUBLISHES_EAGERLY or self.current is None or self.published is self.current:
             return asyncio.current_task(self)
         return self.current
 
     def __hash__(self) -> int:
-        # Up to 3.13 asyncio looks its current task up in a dictionary under the loop, and
-        # cannot do so without asking for this hash. Storing each task there as it is resumed
-        # was a quarter of the cost of a step; now it is stored when somebody asks.
+        # Up to 3.13 asyncio looks its current task up in a dictionary under the loop,
+        # and cannot do so without asking for this hash. Storing each task there as it
+        # is resumed was a quarter of the cost of a step; now it is stored when somebody
+        # asks.
         if not PUBLISHES_EAGERLY:
             self.publish()
         return native.identity_hash(self)
@@ -418,8 +424,9 @@ class Scheduler:
     ) -> Handle:
         """Run ``callback(*args)`` in the next iteration; return a handle to cancel it.
 
-        Callbacks run in the order in which they were added, in `context` or else in a copy
-        of the context of this call. Not thread-safe. Raises `RuntimeError` on a closed loop.
+        Callbacks run in the order in which they were added, in `context` or else in a
+        copy of the context of this call. Not thread-safe. Raises `RuntimeError` on a
+        closed loop.
         """
         if self.closed:
             self.check_closed()
@@ -443,7 +450,8 @@ class Scheduler:
     ) -> Handle:
         """Do what `call_soon` does, from any thread or signal handler.
 
-        Thread-safe: wakes the loop if it sleeps. Raises `RuntimeError` on a closed loop.
+        Thread-safe: wakes the loop if it sleeps. Raises `RuntimeError` on a closed
+        loop.
         """
         if self.closed:
             self.check_closed()
@@ -467,8 +475,8 @@ class Scheduler:
     ) -> TimerHandle:
         """Run ``callback(*args)`` after `delay` seconds; return a handle to cancel it.
 
-        Not thread-safe. Callbacks that are due at the same time run in the order in which
-        they were added.
+        Not thread-safe. Callbacks that are due at the same time run in the order in
+        which they were added.
         """
         if delay is None:
             raise TypeError("delay must not be None")
@@ -490,7 +498,7 @@ class Scheduler:
         *args: Any,
         context: Context | None = None,
     ) -> TimerHandle:
-        """Run ``callback(*args)`` when `time` reaches `when`, in seconds; see `call_later`."""
+        """Run ``callback(*args)`` when `time` reaches `when`; see `call_later`."""
         if when is None:
             raise TypeError("when cannot be None")
         timer = self.timer_at(
@@ -566,11 +574,11 @@ class Scheduler:
         context: Context | None = None,
         eager_start: bool | None = None,
     ) -> Any:
-        """Return a task that runs `coro`, a coroutine object, from the next iteration on.
+        """Return a task that runs the coroutine `coro` from the next iteration on.
 
-        With `eager_start` its first step runs at once. The loop holds the task until it is
-        done. Not thread-safe. Raises `RuntimeError` on a closed loop and `TypeError` for what
-        is not a coroutine.
+        With `eager_start` its first step runs at once. The loop holds the task until it
+        is done. Not thread-safe. Raises `RuntimeError` on a closed loop and `TypeError`
+        for what is not a coroutine.
         """
         if self.closed:
             self.check_closed()
@@ -584,7 +592,9 @@ class Scheduler:
             )
         if eager_start is None:
             eager_start = self.eager_tasks
-        task = Task(coro, loop=self, name=name, context=context, eager_start=eager_start)
+        task = Task(
+            coro, loop=self, name=name, context=context, eager_start=eager_start
+        )
         if self.debug:
             task._source_traceback = caller_stack()
         return task
@@ -621,7 +631,9 @@ class Scheduler:
 
     # -- file descriptors
 
-    def add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> Handle:
+    def add_reader(
+        self, fd: Any, callback: Callable[..., object], *args: Any
+    ) -> Handle:
         """Run ``callback(*args)`` whenever `fd` can be read, until `remove_reader`.
 
         `fd` is a descriptor or has a ``fileno()``; a callback set before is replaced.
@@ -635,8 +647,10 @@ class Scheduler:
         """Stop watching for `fd` to be readable; return whether anybody was."""
         return not self.closed and self.fd_callbacks.remove_reader(fd)
 
-    def add_writer(self, fd: Any, callback: Callable[..., object], *args: Any) -> Handle:
-        """Run ``callback(*args)`` whenever `fd` can be written to, until `remove_writer`.
+    def add_writer(
+        self, fd: Any, callback: Callable[..., object], *args: Any
+    ) -> Handle:
+        """Run ``callback(*args)`` whenever `fd` can be written, until `remove_writer`.
 
         `fd` is a descriptor or has a ``fileno()``; a callback set before is replaced.
         """
@@ -652,7 +666,7 @@ class Scheduler:
     # -- errors nobody awaits
 
     def set_exception_handler(self, handler: Any) -> None:
-        """Let ``handler(loop, context)`` hear of errors that nobody awaits; None, the log."""
+        """Tell ``handler(loop, context)`` of errors nobody awaits; None means log."""
         if handler is not None and not callable(handler):
             raise TypeError(f"A callable object or None is expected, got {handler!r}")
         self.exception_handler = handler
@@ -665,7 +679,8 @@ class Scheduler:
         """Report an error that nobody awaits.
 
         `context` has a ``message`` and, where it applies, an ``exception`` and the
-        ``future``, ``task``, ``handle``, ``protocol``, ``transport`` or ``socket`` it is about.
+        ``future``, ``task``, ``handle``, ``protocol``, ``transport`` or ``socket`` it
+        is about.
         """
         failures.handle_exception(self, self.exception_handler, context)
 
@@ -717,7 +732,9 @@ class Scheduler:
         if self.is_running():
             raise RuntimeError("This event loop is already running")
         if events._get_running_loop() is not None:
-            raise RuntimeError("Cannot run the event loop while another loop is running")
+            raise RuntimeError(
+                "Cannot run the event loop while another loop is running"
+            )
 
 
 def make_task(loop: Scheduler, coro: Any) -> Any:
@@ -742,5 +759,5 @@ class TimeMethod:
 
 
 def caller_stack() -> Any:
-    """Return the stack of the user's code that called one of the scheduler's methods."""
+    """Return the stack of the user's code that called a method of the scheduler."""
     return extract_stack(sys._getframe(2 * native.OWN_FRAMES))

@@ -7,7 +7,6 @@ from quiesce.core.ready cimport ReadyQueue
 cdef unsigned long long task_count
 cdef object CoroutineType
 cdef object CancelledError
-cdef object InvalidStateError
 
 
 @cython.final

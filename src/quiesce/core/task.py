@@ -1,7 +1,8 @@
 """One coroutine, driven to its end.
 
-A task is queued once when it begins and once whenever what it waits for is there. Each time
-the loop resumes it for one step: the coroutine runs until it yields, returns or raises.
+A task is queued once when it begins and once whenever what it waits for is there. Each
+time the loop resumes it for one step: the coroutine runs until it yields, returns or
+raises.
 
 - It yields None (``sleep(0)``): the task is queued again.
 - It yields a future: the task waits, stored in that future as itself.
@@ -16,9 +17,9 @@ Invariants:
 The names with an underscore are those that asyncio's own code and libraries touch. Read
 `scheduler` next.
 
-Cycles: in interpreted runs the traceback of a failed coroutine leads to our frames, and they
-to the task that holds the exception. Each of them forgets the task when it is left, so that
-a failed task that is dropped is gone, and reported, at once.
+Cycles: in interpreted runs the traceback of a failed coroutine leads to our frames, and
+they to the task that holds the exception. Each of them forgets the task when it is
+left, so that a failed task that is dropped is gone, and reported, at once.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import sys
 import types
 from asyncio import base_tasks
 from asyncio.coroutines import iscoroutine
-from asyncio.exceptions import CancelledError, InvalidStateError
+from asyncio.exceptions import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core import failures, native, running
@@ -66,6 +67,7 @@ class TaskWakeup:
         return f"<wakeup of the task at {id(self.task):#x}>"
 
     def __call__(self, future: Any) -> None:
+        """Resume the task with the outcome of `future`."""
         error = None
         try:
             future.result()
@@ -75,7 +77,7 @@ class TaskWakeup:
 
 
 class TaskStep:
-    """A step that is queued as a callback, because it throws or the loop is not ours."""
+    """A step queued as a callback, because it throws or the loop is not ours."""
 
     __slots__ = ("exception", "task")
 
@@ -89,11 +91,12 @@ class TaskStep:
         return self.task
 
     def __call__(self) -> None:
+        """Take the step."""
         step_as_callback(self.task, self.exception)
 
 
 def step_as_callback(task: Task, error: BaseException | None) -> None:
-    """Run one step from inside a callback, with the task as the current one meanwhile."""
+    """Run one step inside a callback, with the task as the current one meanwhile."""
     loop = task.get_loop()
     before = running.swap_current_task(loop, task)
     try:
@@ -109,8 +112,8 @@ class Task(Future):
     ``isinstance(task, asyncio.Task)`` holds. Not thread-safe, as with all of asyncio.
 
     `coro` is the coroutine; it begins in the next iteration of `loop` (without it, the
-    running loop), or at once if `eager_start` and the loop runs. It runs in `context`, or
-    else in a copy of the context of this call.
+    running loop), or at once if `eager_start` and the loop runs. It runs in `context`,
+    or else in a copy of the context of this call.
     """
 
     def __init__(
@@ -124,7 +127,9 @@ class Task(Future):
     ) -> None:
         Future.__init__(self, loop=loop)
         if self._source_traceback:
-            del self._source_traceback[len(self._source_traceback) - native.OWN_FRAMES :]
+            del self._source_traceback[
+                len(self._source_traceback) - native.OWN_FRAMES :
+            ]
         self.ended()
         check_coroutine(coro)
         check_context(context)
@@ -166,11 +171,13 @@ class Task(Future):
 
     @classmethod
     def all_tasks(cls, loop: Any = None) -> set[Any]:
-        """Return the tasks of `loop` that are not done: `asyncio.all_tasks`, as once spelled.
+        """Return the tasks of `loop` that are not done, as `asyncio.all_tasks` does.
 
         Without `loop`, outside a running loop, the loop is the one that is set.
         """
-        return asyncio.all_tasks(asyncio.events.get_event_loop() if loop is None else loop)
+        return asyncio.all_tasks(
+            asyncio.events.get_event_loop() if loop is None else loop
+        )
 
     @classmethod
     def current_task(cls, loop: Any = None) -> Any:
@@ -178,7 +185,9 @@ class Task(Future):
 
         Without `loop`, outside a running loop, the loop is the one that is set.
         """
-        return asyncio.current_task(asyncio.events.get_event_loop() if loop is None else loop)
+        return asyncio.current_task(
+            asyncio.events.get_event_loop() if loop is None else loop
+        )
 
     def get_coro(self) -> Any:
         """Return the coroutine."""
@@ -198,16 +207,16 @@ class Task(Future):
         """Give the task a name; ``str(value)`` is what it will show."""
         self._name = str(value)
 
-    def set_result(self, result: object) -> None:
+    def set_result(self, result: object) -> None:  # noqa: ARG002 - Future's
         """Refuse: the coroutine's return value is the result."""
         raise RuntimeError("Task does not support set_result operation")
 
-    def set_exception(self, exception: object) -> None:
+    def set_exception(self, exception: object) -> None:  # noqa: ARG002 - Future's
         """Refuse: what the coroutine raises is the exception."""
         raise RuntimeError("Task does not support set_exception operation")
 
     def get_stack(self, *, limit: int | None = None) -> list[types.FrameType]:
-        """Return the coroutine's frames, the oldest first, at most `limit` of the newest.
+        """Return the coroutine's frames, oldest first, at most `limit` of the newest.
 
         A suspended coroutine has one; one that failed has those of its traceback.
         """
@@ -221,8 +230,8 @@ class Task(Future):
         """Ask the coroutine to end: throw `CancelledError` into it, where it waits.
 
         Returns False if the task is done. The coroutine may clean up, and may refuse by
-        catching the error; `cancelling` counts the requests, and `uncancel` takes one back.
-        What the task waits for is cancelled with it.
+        catching the error; `cancelling` counts the requests, and `uncancel` takes one
+        back. What the task waits for is cancelled with it.
         """
         return cancel_chain(self, msg)
 
@@ -260,15 +269,16 @@ class Task(Future):
         self._reports_loss = True
 
     def awaited_error(self) -> BaseException | None:
-        """Return what the future that the task waited for ended with, if it is an error."""
+        """Return the error with which what the task waited for ended, if any."""
         if self._fut_waiter is None:
             return None
         return outcome_error(self._fut_waiter)
 
     def step(self, error: BaseException | None) -> int:
-        """Run the coroutine until it yields, returns or raises; throw `error` if there is one.
+        """Run the coroutine until it yields, returns or raises; throw `error` if any.
 
-        Lets nothing out but `KeyboardInterrupt` and `SystemExit`, which end the loop's run.
+        Lets nothing out but `KeyboardInterrupt` and `SystemExit`, which end the loop's
+        run.
         """
         if self._status != native.PENDING:
             failures.step_too_late(self, error)
@@ -340,7 +350,7 @@ class Task(Future):
             self.wait_for_other(yielded)
 
     def wait_for_ours(self, future: Future) -> bool:
-        """Wait in one of our futures of the same loop; return False if it is not one."""
+        """Wait in a future of ours and of the same loop; return False for others."""
         if not future._blocking:
             return False
         if future._loop is not self._loop or future is self:
@@ -379,7 +389,8 @@ def wrong_to_yield(task: Task, yielded: Any, blocking: bool | None) -> str | Non
                 f"{task!r} with {yielded!r}"
             )
         return f"Task got bad yield: {yielded!r}"
-    # Not asyncio's function for it: an interrupt could be raised there, and the task be lost.
+    # Not asyncio's function for it: an interrupt could be raised there, and the task be
+    # lost.
     get_loop = getattr(yielded, "get_loop", None)
     if (yielded._loop if get_loop is None else get_loop()) is not task.get_loop():
         return f"Task {task!r} got Future {yielded!r} attached to a different loop"
@@ -398,11 +409,10 @@ def check_coroutine(coro: Any) -> None:
 
 def check_context(context: Any) -> None:
     """Refuse what is not a context, where this Python's asyncio does."""
-    if CONTEXT_IS_CHECKED and context is not None:
-        if not hasattr(context, "run"):
-            raise TypeError(
-                f"a contextvars.Context was expected, got {type(context).__name__}"
-            )
+    if CONTEXT_IS_CHECKED and context is not None and not hasattr(context, "run"):
+        raise TypeError(
+            f"a contextvars.Context was expected, got {type(context).__name__}"
+        )
 
 
 def start_soon(task: Task) -> None:
@@ -438,8 +448,8 @@ def forget_coroutine(task: Task) -> None:
 class PendingTasks:
     """The tasks of one loop that are not done, in the order in which they began.
 
-    A ring of tasks through ``_next`` and ``_previous``; ``ring`` itself is no task but the
-    place where it closes. All references are strong and counted.
+    A ring of tasks through ``_next`` and ``_previous``; ``ring`` itself is no task but
+    the place where it closes. All references are strong and counted.
     """
 
     __slots__ = ("ring",)
@@ -489,8 +499,8 @@ def forget_task(task: Task) -> None:
 def cancel_chain(task: Task, msg: object) -> bool:
     """Cancel `task`, and with it what it waits for, however long that chain is.
 
-    The chain is followed in a loop, not by recursion: 30,000 tasks that await one another
-    are no more than a list. Raises RecursionError if it leads back into itself.
+    The chain is followed in a loop, not by recursion: 30,000 tasks that await one
+    another are no more than a list. Raises RecursionError if it leads back into itself.
     """
     task._unretrieved = False
     if task._status != native.PENDING:

@@ -11,14 +11,16 @@ TAKES_NAME = sys.version_info >= (3, 13, 3)
 
 
 def is_eager_factory(factory: Any) -> bool:
-    """Tell whether `factory` is asyncio's own eager one, which our tasks can replace."""
-    return factory is not None and factory is getattr(asyncio, "eager_task_factory", None)
+    """Tell whether `factory` is asyncio's eager one, which our tasks replace."""
+    return factory is not None and factory is getattr(
+        asyncio, "eager_task_factory", None
+    )
 
 
 def call_task_factory(
     factory: Any, loop: Any, coro: Any, name: Any, context: Any, eager_start: Any
 ) -> Any:
-    """Let `factory` make the task, with the arguments that this version's asyncio gives."""
+    """Let `factory` make the task, called as this version's asyncio would."""
     arguments: dict[str, Any] = {}
     if context is not None:
         arguments["context"] = context

@@ -1,12 +1,12 @@
 """The callbacks that wait for a time: a binary heap, the earliest deadline first.
 
-Most timeouts are cancelled long before they fall due. Searching the heap for each would cost
-O(n), so a cancelled timer stays in place until it comes to the top, or until the cancelled
-outnumber the living and the heap is rebuilt without them. One that stands last, as the only
-timer always does, leaves at once.
+Most timeouts are cancelled long before they fall due. Searching the heap for each would
+cost O(n), so a cancelled timer stays in place until it comes to the top, or until the
+cancelled outnumber the living and the heap is rebuilt without them. One that stands
+last, as the only timer always does, leaves at once.
 
-The heap is our own because comparing two C doubles in place is several times cheaper than
-`heapq`, which asks ``__lt__`` for each comparison.
+The heap is our own because comparing two C doubles in place is several times cheaper
+than `heapq`, which asks ``__lt__`` for each comparison.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class TimerHandle(Handle):
     ) -> None:
         Handle.__init__(self, callback, args, loop, context)
         if self._source_traceback:
-            del self._source_traceback[len(self._source_traceback) - native.OWN_FRAMES :]
+            del self._source_traceback[
+                len(self._source_traceback) - native.OWN_FRAMES :
+            ]
         self._when = float(when)
         self._order = 0
         self._scheduled = False
@@ -136,7 +138,7 @@ class TimerHeap:
         sift_up(self.heap, len(self.heap) - 1, timer)
 
     def first(self) -> TimerHandle | None:
-        """Return the timer that is due next, or None; drop cancelled ones on the way."""
+        """Return the timer that is due next, or None; drop cancelled ones before."""
         while self.heap:
             if not self.heap[0]._cancelled:
                 return self.heap[0]
@@ -234,7 +236,7 @@ def earlier(one: TimerHandle, other: TimerHandle) -> bool:
 
 
 def sift_up(heap: list[TimerHandle], place: int, timer: TimerHandle) -> None:
-    """Move `timer` from the free `place` towards the top until its parent is earlier."""
+    """Move `timer` up from the free `place` until its parent is earlier."""
     while place > 0:
         parent = (place - 1) >> 1
         above = heap[parent]

@@ -1,9 +1,9 @@
 """What an interrupted `run_until_complete` was waiting for.
 
-A program that catches Ctrl-C cancels its tasks and calls `run_forever` once more, so that
-they can clean up. asyncio then runs for ever, because nobody remembers what would be the end.
-Here that call ends by itself once everything that was pending at the interrupt is done
-(docs/design/unfinished-runs.md).
+A program that catches Ctrl-C cancels its tasks and calls `run_forever` once more, so
+that they can clean up. asyncio then runs for ever, because nobody remembers what would
+be the end. Here that call ends by itself once everything that was pending at the
+interrupt is done (docs/design/unfinished-runs.md).
 """
 
 from __future__ import annotations
