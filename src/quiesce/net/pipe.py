@@ -17,7 +17,7 @@ from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
 from quiesce.net.flow_control import FlowControl
-from quiesce.net.write_buffer import WriteBuffer
+from quiesce.net.write_buffer import WriteBuffer, refuse_what_is_no_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -265,16 +265,12 @@ class WritePipeTransport(asyncio.WriteTransport):
         """End: nobody reads what would be written."""
         self._lose(BrokenPipeError() if self._buffer.size else None)
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
+    def write(self, data: Any) -> None:
         """Write `data`, or keep a copy of what the system does not take now.
 
         Raises TypeError for what is not bytes-like. After the end it does nothing.
         """
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(
-                "data argument must be a bytes-like object, "
-                f"not {type(data).__name__!r}"
-            )
+        refuse_what_is_no_bytes(data)
         if not data:
             return
         if self._pipe.closing:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Family, type, protocol, canonical name, socket address: what getaddrinfo() gives.
 AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 
-PROTOCOL_OF_TYPE = {
+PROTOCOL_OF_TYPE: dict[int, int] = {
     socket.SOCK_STREAM: socket.IPPROTO_TCP,
     socket.SOCK_DGRAM: socket.IPPROTO_UDP,
 }

@@ -33,7 +33,7 @@ from typing import Any
 from quiesce.core import native
 from quiesce.core.poller import FAILED, HALF_CLOSED, READABLE, WRITABLE, Watcher
 from quiesce.net import native as calls
-from quiesce.net.write_buffer import WriteBuffer
+from quiesce.net.write_buffer import WriteBuffer, refuse_what_is_no_bytes
 
 # Calls of the system in a row for one stream, before the others have their turn.
 FAIR_SHARE = 8
@@ -82,7 +82,8 @@ class SocketStream(Watcher):
         self._loop = loop
         self._poller = loop.poller
         self._edge = loop.poller.edge_triggered
-        self._sock = sock
+        # None once finished.
+        self._sock: Any = sock
         self._fd = sock.fileno()
         self._is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6)
         if self._is_tcp:
@@ -198,9 +199,9 @@ class SocketStream(Watcher):
 
     def set_protocol(self, protocol: Any) -> None:
         """Let `protocol` hear of everything from now on."""
-        self._protocol = protocol
+        self._protocol: Any = protocol
         self._is_buffered = isinstance(protocol, BufferedProtocol)
-        self._data_received = getattr(protocol, "data_received", None)
+        self._data_received: Any = getattr(protocol, "data_received", None)
 
     def get_protocol(self) -> Any:
         """Return the protocol, None once finished."""
@@ -378,13 +379,8 @@ class SocketStream(Watcher):
 
     def write(self, data: Any) -> None:
         """Send `data`, or queue what the system does not take now."""
-        if type(data) is not bytes and not isinstance(
-            data, (bytes, bytearray, memoryview)
-        ):
-            raise TypeError(
-                "data argument must be a bytes-like object, "
-                f"not {type(data).__name__!r}"
-            )
+        if type(data) is not bytes:
+            refuse_what_is_no_bytes(data)
         if self._eof_written:
             raise RuntimeError("Cannot call write() after write_eof()")
         if not data:

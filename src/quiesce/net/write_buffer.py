@@ -6,6 +6,8 @@ before `stream`.
 
 from __future__ import annotations
 
+from typing import Any
+
 # Bytes; asyncio's defaults.
 HIGH_WATER = 64 * 1024
 # Chunks that were sent are cut off the list once there are this many of them.
@@ -84,3 +86,10 @@ def water_marks(high: int | None, low: int | None) -> tuple[int, int]:
     if not high >= low >= 0:
         raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
     return high, low
+
+
+def refuse_what_is_no_bytes(data: Any) -> None:
+    """Raise TypeError for what cannot be written."""
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        kind = type(data).__name__
+        raise TypeError(f"data argument must be a bytes-like object, not {kind!r}")

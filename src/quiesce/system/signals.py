@@ -162,7 +162,7 @@ def release(fd: int) -> None:
             claims.remove(heir)
 
 
-def check_signal(sig: int) -> None:
+def check_signal(sig: Any) -> None:
     """Refuse what is not the number of a signal."""
     if not isinstance(sig, int):
         raise TypeError(f"sig must be an int, not {sig!r}")

@@ -30,12 +30,12 @@ class TlsOpener:
 
     def __init__(
         self,
-        context: ssl.SSLContext | None,
+        context: Any,
         *,
         server_side: bool,
         server_hostname: str | None,
-        handshake_timeout: float | None,
-        shutdown_timeout: float | None,
+        handshake_timeout: Any,
+        shutdown_timeout: Any,
     ) -> None:
         self._context = context
         self._server_side = server_side
@@ -114,7 +114,7 @@ def unix_client_opener(
 
 
 def server_opener(
-    ssl: ssl.SSLContext | None,
+    ssl: Any,
     handshake_timeout: float | None,
     shutdown_timeout: float | None,
 ) -> Opener:

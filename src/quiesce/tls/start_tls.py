@@ -16,12 +16,12 @@ async def start_tls(
     loop: Any,
     transport: Any,
     protocol: asyncio.BaseProtocol,
-    sslcontext: ssl.SSLContext,
+    sslcontext: Any,
     *,
     server_side: bool = False,
     server_hostname: str | None = None,
-    ssl_handshake_timeout: float | None = None,
-    ssl_shutdown_timeout: float | None = None,
+    ssl_handshake_timeout: Any = None,
+    ssl_shutdown_timeout: Any = None,
 ) -> Any:
     """Return the transport that `protocol` must use from now on, after the handshake.
 
