@@ -18,7 +18,7 @@ from weakref import WeakSet
 from quiesce.core.scheduler import Scheduler
 from quiesce.net import (
     connect,
-    datagram,
+    endpoint,
     listen,
     resolve,
     sock_calls,
@@ -342,8 +342,8 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         allow_broadcast: bool | None = None,
         sock: socket.socket | None = None,
     ) -> tuple[Any, Any]:
-        """Return a transport for datagrams and its protocol; see `net.datagram`."""
-        return await datagram.create_datagram_endpoint(
+        """Return a transport for datagrams and its protocol; see `net.endpoint`."""
+        return await endpoint.create_datagram_endpoint(
             self,
             protocol_factory,
             local_addr,
