@@ -24,6 +24,7 @@ from unittest import mock
 import quiesce
 import quiesce.loop
 from quiesce.combinators import shield
+from quiesce.policy import DEFAULT_POLICY, NEW_LOOP
 
 from . import loops
 from .views import ModuleView, StandIn, Views
@@ -74,6 +75,8 @@ def views_of(naming: str) -> Views:
         return views
     if naming == "stock":
         install_loop_only()
+    else:
+        let_policy_make_our_loops()
     top = quiesce if naming == "ours" else asyncio
     views.add("asyncio", ModuleView(top, loops_in_place(asyncio)))
     for name in SUBMODULES:
@@ -93,6 +96,15 @@ def install_loop_only() -> None:
     quiesce.install()
     for module in (asyncio, asyncio.runners):
         module.run, module.Runner = run, runner
+
+
+def let_policy_make_our_loops() -> None:
+    """Let a test that asks asyncio's policy for a loop get ours.
+
+    ``import quiesce as asyncio`` leaves policies to asyncio; up to 3.13 the tests of
+    child processes make all their loops through one.
+    """
+    DEFAULT_POLICY._loop_factory = NEW_LOOP
 
 
 def stand_ins_of(naming: str, module: types.ModuleType) -> dict[str, StandIn]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
 from quiesce.loop import Loop
 from quiesce.system.any_selector import SelectorPoller
+from tests.process.recording import is_pidfd
 
 PATIENCE = 60.0
 """Seconds after which a test that waits is taken to wait for ever."""
@@ -18,7 +18,7 @@ class WithoutPidfds(SelectorPoller):
     """A poller that cannot wait for a process."""
 
     def watch(self, fd, events, watcher, edge=False):
-        if "pidfd" in str(Path(f"/proc/self/fd/{fd}").readlink()):
+        if is_pidfd(fd):
             raise PermissionError(fd)
         super().watch(fd, events, watcher, edge)
 

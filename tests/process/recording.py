@@ -31,6 +31,11 @@ def open_descriptors():
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+def is_pidfd(fd):
+    """Tell whether a descriptor stands for a process."""
+    return "pidfd" in str(Path(f"/proc/self/fd/{fd}").readlink())
+
+
 def has_gone(pid):
     """Tell whether no process, not even a dead one, has this number."""
     try:

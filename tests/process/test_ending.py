@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 
 import pytest
 
+from quiesce.loop import Loop
+from quiesce.system.any_selector import SelectorPoller
 from tests.process.recording import (
     PATIENT,
     has_gone,
+    is_pidfd,
     leaver,
     open_descriptors,
     python,
@@ -137,6 +141,27 @@ def test_a_cancelled_start_leaves_no_child_behind(run, loop, tmp_path, steps):
     assert has_gone(int(path.read_text()))
     assert not loop.children
     run(asyncio.sleep(0))
+    assert open_descriptors() == descriptors
+
+
+class Broken(SelectorPoller):
+    """A poller that fails where it should wait for a child."""
+
+    def watch(self, fd, events, watcher, edge=False):
+        if is_pidfd(fd):
+            raise ZeroDivisionError
+        super().watch(fd, events, watcher, edge)
+
+
+def test_a_child_that_cannot_be_waited_for_is_ended_at_once(tmp_path):
+    path = tmp_path / "pid"
+    descriptors = open_descriptors()
+    with asyncio.Runner(loop_factory=lambda: Loop(poller=Broken())) as runner:
+        start = spawn(*PATIENT, preexec_fn=lambda: path.write_text(str(os.getpid())))
+        with pytest.raises(ZeroDivisionError):
+            runner.run(start)
+    assert has_gone(int(path.read_text()))
+    gc.collect()
     assert open_descriptors() == descriptors
 
 
