@@ -36,7 +36,7 @@ def as_completed(
     As with the running Python's asyncio, coroutines and `timeout` start with this call
     since 3.13, and with the first step of the iteration before that.
     """
-    completions = Completions(fs, timeout)
+    completions: Completions[T] = Completions(fs, timeout)
     if STARTS_AT_ONCE:
         completions.start()
     return completions

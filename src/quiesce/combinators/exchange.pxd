@@ -43,7 +43,7 @@ cdef bint left_line(object line, Future waiter) except -1
 
 
 @cython.locals(future=Future, woken=bint)
-cdef int wake_next(object waiters) except -1
+cpdef int wake_next(object waiters) except -1
 
 
 cdef class Move:

@@ -23,7 +23,7 @@ import math
 import warnings
 from asyncio import events
 from collections import deque
-from typing import Any
+from typing import Any, TypeVar
 
 from quiesce.core import native
 from quiesce.core.future import Future, new_future, thrown
@@ -39,6 +39,8 @@ QueueShutDown = getattr(asyncio, "QueueShutDown", OwnQueueShutDown)
 QueueEmpty = asyncio.QueueEmpty
 QueueFull = asyncio.QueueFull
 running_loop = events._get_running_loop
+
+Q = TypeVar("Q", bound=type)
 
 
 class Exchange:
@@ -67,22 +69,22 @@ class Exchange:
         self.is_own_class = is_own_class
         self.direct = False
         self._maxsize = maxsize
-        self._getters = deque()
-        self._putters = deque()
+        self._getters: deque[Any] = deque()
+        self._putters: deque[Any] = deque()
         self._unfinished_tasks = 0
         self._is_shutdown = False
-        self._loop = None
-        self.ready = None
-        self.items = None
-        self.store = None
-        self.take = None
-        self.joined = None
-        self.spare_put = None
-        self.spare_get = None
+        self._loop: Any = None
+        self.ready: ReadyQueue | None = None
+        self.items: Any = None
+        self.store: Any = None
+        self.take: Any = None
+        self.joined: asyncio.Event | None = None
+        self.spare_put: Put | None = None
+        self.spare_get: Get | None = None
 
     # -- what users call
 
-    def put(self, item: Any) -> Put:
+    def put(self, item: Any) -> Any:
         """Add `item`; wait for a free place if the queue is full.
 
         If the wait is cancelled, `item` was not added. Raises `QueueShutDown` if the
@@ -97,7 +99,7 @@ class Exchange:
         put.item = item
         return put
 
-    def get(self) -> Get:
+    def get(self) -> Any:
         """Remove and return the next item; wait for one if the queue is empty.
 
         If the wait is cancelled, no item was removed. Raises `QueueShutDown` if the
@@ -180,6 +182,10 @@ class Exchange:
 
     # -- how it works
 
+    def _moves(self, items: Any) -> tuple[Any, Any]:
+        """Return how to put on and how to get from the container `items`."""
+        raise NotImplementedError
+
     def new_waiter(self) -> Future:
         """Return a future of the running loop.
 
@@ -195,28 +201,28 @@ class Exchange:
         return new_future(loop, self.ready)
 
 
-def with_quick_calls(queue_class: type) -> type:
+def with_quick_calls(queue_class: Q) -> Q:
     """Let Python call the methods of an `Exchange` on `queue_class` the short way."""
     names = ("put", "get", "put_nowait", "get_nowait", "task_done")
     native.adopt_methods(queue_class, Exchange, names)
     return queue_class
 
 
-def has_room(exchange: Exchange) -> bool:
+def has_room(exchange: Any) -> bool:
     """Tell whether an item may be added."""
     if exchange.direct:
         return native.size(exchange.items) < exchange.limit
     return not exchange.full()
 
 
-def has_items(exchange: Exchange) -> bool:
+def has_items(exchange: Any) -> bool:
     """Tell whether an item may be removed."""
     if exchange.direct:
         return native.size(exchange.items) > 0
     return not exchange.empty()
 
 
-def add(exchange: Exchange, item: Any) -> None:
+def add(exchange: Any, item: Any) -> None:
     """Add `item`, for which there is room, and wake one who wants it."""
     if exchange.direct:
         native.call_one(exchange.store, item)
@@ -229,7 +235,7 @@ def add(exchange: Exchange, item: Any) -> None:
         wake_next(exchange._getters)
 
 
-def remove(exchange: Exchange) -> Any:
+def remove(exchange: Any) -> Any:
     """Remove the next item, which there is, and wake one who wants its place."""
     item = native.call_none(exchange.take) if exchange.direct else exchange._get()
     if exchange._putters:
@@ -262,11 +268,17 @@ class Move:
 
     __slots__ = ("exchange", "item", "waiter")
 
+    # What the repr of a task shows of the coroutine it runs.
+    __name__ = "Queue"
+
     def __await__(self) -> Move:
         return self
 
     def __iter__(self) -> Move:
         return self
+
+    def __next__(self) -> Any:
+        raise NotImplementedError
 
     def send(self, value: object) -> Any:  # noqa: ARG002 - the protocol's
         """Resume, as `coroutine.send` does; what is sent has no effect."""
@@ -282,9 +294,9 @@ class Move:
         """End without a move; if it was this one's turn, it is the next one's."""
         exchange = self.exchange
         waiter = self.waiter
-        self.exchange = None
-        self.waiter = None
-        self.item = None
+        self.exchange: Any = None
+        self.waiter: Any = None
+        self.item: Any = None
         if waiter is not None:
             self.leave(exchange, waiter)
 
@@ -332,12 +344,11 @@ class Put(Move):
 
     __slots__ = ()
 
-    # What the repr of a task shows of the coroutine it runs.
     __name__ = "Queue.put"
 
     def __next__(self) -> Future:
         exchange = self.exchange
-        if exchange is None or self.waiter is not None:
+        if self.exchange is None or self.waiter is not None:
             self.check_turn()
         self.exchange = None
         if exchange._is_shutdown:
@@ -368,7 +379,7 @@ class Get(Move):
 
     def __next__(self) -> Future:
         exchange = self.exchange
-        if exchange is None or self.waiter is not None:
+        if self.exchange is None or self.waiter is not None:
             self.check_turn()
         self.exchange = None
         if not has_items(exchange):

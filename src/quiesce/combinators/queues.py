@@ -14,7 +14,12 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from quiesce.combinators.exchange import Exchange, QueueShutDown, with_quick_calls
+from quiesce.combinators.exchange import (
+    Exchange,
+    QueueShutDown,
+    wake_next,
+    with_quick_calls,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +73,7 @@ class Queue(Exchange, asyncio.Queue[T]):
             self._drop_items()
         for line in (self._getters, self._putters):
             while line:
-                self._wakeup_next(line)
+                wake_next(line)
 
     def _drop_items(self) -> None:
         while not self.empty():
@@ -100,7 +105,7 @@ class LifoQueue(Queue[T], asyncio.LifoQueue[T]):
 
 
 @with_quick_calls
-class PriorityQueue(Queue[T], asyncio.PriorityQueue[T]):
+class PriorityQueue(Queue[T], asyncio.PriorityQueue[Any]):
     """A queue that gives the smallest item first: a tuple (priority, item), usually."""
 
     def _init(self, maxsize: float) -> None:  # noqa: ARG002 - asyncio's hook

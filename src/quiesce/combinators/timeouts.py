@@ -83,8 +83,8 @@ class Timeout:
         self.deadline = deadline
         self.is_limited = is_limited
         self.state = CREATED
-        self.task = None
-        self.timer = None
+        self.task: Any = None
+        self.timer: Any = None
         self.cancel_requests = 0
 
     def __repr__(self) -> str:
@@ -243,8 +243,8 @@ def convert(error: BaseException) -> None:
         raise TimeoutError from error
     insert_timeout_error(error)
     if isinstance(error, ExceptionGroup):
-        for part in error.exceptions:
-            insert_timeout_error(part)
+        for part in error.exceptions:  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            insert_timeout_error(part)  # pyright: ignore[reportUnknownArgumentType]
 
 
 def insert_timeout_error(error: BaseException) -> None:
