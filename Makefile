@@ -10,6 +10,7 @@ COMPILED := .venv-compiled-$(VERSION)
 
 SOURCES := $(shell find src -name '*.py' -o -name '*.pyi' -o -name '*.pxd' -o -name '*.h')
 BUILD := pyproject.toml setup.py
+STUBS := $(subst /,.,$(patsubst src/%.pyi,%,$(filter %.pyi,$(SOURCES))))
 QUICK := not stress
 
 help:
@@ -36,7 +37,7 @@ lint: $(INTERPRETED)/.ready
 types: $(INTERPRETED)/.ready
 	$(INTERPRETED)/bin/pyright
 	$(INTERPRETED)/bin/mypy
-	$(INTERPRETED)/bin/stubtest --ignore-missing-stub quiesce.core.future quiesce.core.task
+	$(INTERPRETED)/bin/stubtest --ignore-missing-stub $(STUBS)
 
 test-interpreted: $(INTERPRETED)/.ready
 	QUIESCE_EXPECT=interpreted $(INTERPRETED)/bin/python -m pytest -m '$(QUICK)' $(ARGS)

@@ -16,6 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
     from asyncio import *  # noqa: F403 # pyright: ignore[reportWildcardImportFromLibrary]
+
+    # Python 3.11 left it out of asyncio's __all__.
+    from asyncio import TaskGroup as TaskGroup
     from typing import Any
 
     from quiesce.combinators.as_completed import as_completed

@@ -28,7 +28,7 @@ import weakref
 from asyncio import base_events, coroutines, events
 from asyncio.format_helpers import extract_stack
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from quiesce.core import failures, native, running
 from quiesce.core.async_generators import AsyncGenerators
@@ -45,13 +45,15 @@ from quiesce.core.timers import TimerHeap, make_timer
 from quiesce.core.unfinished import unfinished_wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from contextvars import Context
 
     from quiesce.core.clock import Clock
     from quiesce.core.handle import Handle
     from quiesce.core.poller import Poller
     from quiesce.core.timers import TimerHandle
+
+T = TypeVar("T")
 
 # Whether this runs compiled; the few places that must know ask here.
 COMPILED = bool(native.COMPILED)
@@ -197,7 +199,7 @@ class Scheduler:
             if unfinished is not None:
                 self.unfinished = unfinished.withdraw()
 
-    def run_until_complete(self, future: Any) -> Any:
+    def run_until_complete(self, future: Awaitable[T]) -> T:
         """Run until `future` is done; return its result or raise its exception.
 
         A coroutine is made a task. Raises `RuntimeError` if the loop was stopped
