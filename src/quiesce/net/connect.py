@@ -66,14 +66,17 @@ async def create_connection(
         interleave = 0 if happy_eyeballs_delay is None else 1
     if interleave:
         targets = interleaved(targets, interleave)
-    errors: list[list[OSError]] = []
-    attempts = [partial(connect_to, loop, t, sources, errors) for t in targets]
+    attempts = [partial(connect_to, loop, target, sources) for target in targets]
     if happy_eyeballs_delay is None:
-        connected = await first_of(attempts)
+        connected, errors = await first_of(attempts)
     else:
-        connected = await race(loop, attempts, happy_eyeballs_delay)
+        connected, errors = await race(loop, attempts, happy_eyeballs_delay)
     if connected is None:
-        raise unreachable(list(itertools.chain.from_iterable(errors)), all_errors)
+        try:
+            raise unreachable(errors, all_errors)
+        finally:
+            # A frame of its own traceback must not hold an exception: as `first_of`.
+            del errors
     return await adopt(loop, protocol_factory, connected, opener)
 
 
@@ -110,38 +113,27 @@ async def adopt(
 
 
 async def connect_to(
-    loop: Any,
-    target: AddressInfo,
-    sources: Sequence[AddressInfo] | None,
-    errors: list[list[OSError]],
+    loop: Any, target: AddressInfo, sources: Sequence[AddressInfo] | None
 ) -> socket.socket:
-    """Return a socket connected to `target`; note in `errors` why there is none."""
-    noted: list[OSError] = []
-    errors.append(noted)
+    """Return a socket connected to `target` from one of `sources`, or raise OSError."""
     family, type_, proto, _, address = target
-    sock = None
+    sock = socket.socket(family, type_, proto)
     try:
-        sock = socket.socket(family, type_, proto)
         sock.setblocking(False)
         if sources is not None:
-            bind_to_one(sock, family, sources, noted)
+            bind_to_one(sock, family, sources)
         await loop.sock_connect(sock, address)
-    except BaseException as error:
-        if sock is not None:
-            sock.close()
-        if isinstance(error, OSError):
-            noted.append(error)
+    except BaseException:
+        sock.close()
         raise
     return sock
 
 
 def bind_to_one(
-    sock: socket.socket,
-    family: int,
-    sources: Sequence[AddressInfo],
-    noted: list[OSError],
+    sock: socket.socket, family: int, sources: Sequence[AddressInfo]
 ) -> None:
     """Bind to the first local address of this family that can be had."""
+    refusal = OSError(f"no matching local address with {family=} found")
     for source_family, _, _, _, place in sources:
         if source_family != family:
             continue
@@ -150,12 +142,13 @@ def bind_to_one(
         except OSError as error:
             reason = str(error).lower()
             message = f"error while attempting to bind on address {place!r}: {reason}"
-            noted.append(OSError(error.errno, message))
+            refusal = OSError(error.errno, message)
         else:
             return
-    if noted:
-        raise noted.pop()
-    raise OSError(f"no matching local address with {family=} found")
+    try:
+        raise refusal
+    finally:
+        del refusal
 
 
 def interleaved(
@@ -176,26 +169,38 @@ def interleaved(
     return head + tail
 
 
-async def first_of(attempts: Sequence[Attempt]) -> socket.socket | None:
-    """Return the socket of the first attempt that succeeds, one after the other."""
-    for attempt in attempts:
-        try:
-            return await attempt()
-        except OSError:
-            continue
-    return None
+async def first_of(
+    attempts: Sequence[Attempt],
+) -> tuple[socket.socket | None, list[OSError]]:
+    """Return the socket of the first attempt that succeeds, and why others failed.
+
+    One attempt is made after the other.
+    """
+    errors: list[OSError] = []
+    try:
+        for attempt in attempts:
+            try:
+                return await attempt(), errors
+            except OSError as error:
+                errors.append(error)
+        return None, errors
+    finally:
+        # The tracebacks of these errors hold this frame, which would hold the errors.
+        del errors
 
 
 async def race(
     loop: Any, attempts: Sequence[Attempt], delay: float
-) -> socket.socket | None:
-    """Return the first socket to be connected; the next attempt starts after `delay`.
+) -> tuple[socket.socket | None, list[OSError]]:
+    """Return the first socket to be connected, and why others failed.
 
-    It starts at once where one before it fails. The losers are cancelled and awaited,
-    and a socket that one of them has connected all the same is closed.
+    The next attempt starts after `delay`, or at once where one before it fails. The
+    losers are cancelled and awaited, and a socket that one of them has connected all
+    the same is closed.
     """
     waiting = deque(attempts)
     running: set[asyncio.Task[socket.socket]] = set()
+    errors: list[OSError] = []
     winner = None
     try:
         while winner is None and (waiting or running):
@@ -207,24 +212,17 @@ async def race(
                 return_when=asyncio.FIRST_COMPLETED,
             )
             for task in done:
-                if winner is None and outcome_of(task) is not None:
-                    winner = task
-                elif task.exception() is not None:
+                error = task.exception()
+                if isinstance(error, OSError):
+                    errors.append(error)
+                    running.discard(task)
+                elif winner is None:
+                    # Raises here what is no matter of the network.
+                    winner = task.result()
                     running.discard(task)
     finally:
-        running.discard(winner)
         await end_attempts(running)
-    return None if winner is None else winner.result()
-
-
-def outcome_of(task: asyncio.Task[socket.socket]) -> socket.socket | None:
-    """Return the socket that `task` connected, None if it found nobody."""
-    error = task.exception()
-    if error is None:
-        return task.result()
-    if isinstance(error, OSError):
-        return None
-    raise error
+    return winner, errors
 
 
 async def end_attempts(tasks: set[asyncio.Task[socket.socket]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import sslproto
+from asyncio import StreamReaderProtocol, sslproto
 from typing import Any
 
 try:
@@ -51,6 +51,8 @@ async def start_tls(
     )
     # Order matters: nothing may arrive before the records' own connection_made().
     transport.pause_reading()
+    if server_side:
+        hand_over_what_was_read(protocol, records)
     transport.set_protocol(records)
     begin = loop.call_soon(records.connection_made, transport)
     resume = loop.call_soon(transport.resume_reading)
@@ -62,3 +64,18 @@ async def start_tls(
         resume.cancel()
         raise
     return records._app_transport
+
+
+def hand_over_what_was_read(protocol: Any, records: Any) -> None:
+    """Let the records have what a stream has read too early: the client's greeting.
+
+    On the client's side it stays: what a server sends before TLS begins is not
+    protected and must not be taken for what follows.
+    """
+    stream: Any = protocol
+    if not isinstance(protocol, StreamReaderProtocol) or stream._stream_reader is None:
+        return
+    early = stream._stream_reader._buffer
+    if early:
+        records._incoming.write(early)
+        early.clear()
