@@ -130,7 +130,7 @@ def test_timers_do_what_the_model_does():
 
 @pytest.mark.stress
 def test_timers_do_what_the_model_does_for_long():
-    many = settings(max_examples=3_000, stateful_step_count=80, deadline=None)
+    many = settings(max_examples=1_000, stateful_step_count=80, deadline=None)
     run_state_machine_as_test(TimerMachine, settings=many)
 
 
