@@ -273,3 +273,18 @@ def test_an_empty_buffer_ends_the_connection(loop, run, peers):
     error = run(exchange())
     assert str(error) == "get_buffer() returned an empty buffer"
     assert len(reports) == 1
+
+
+def test_ctrl_c_in_eof_received_comes_out_and_the_end_is_told_again(connect, run, loop):
+    class Interrupted(Recorder):
+        def eof_received(self):
+            super().eof_received()
+            if self.calls.count("eof") == 1:
+                raise KeyboardInterrupt
+
+    recorder = connect(Interrupted())
+    recorder.peer.close()
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(recorder.lost)
+    assert run(recorder.lost) is None
+    assert recorder.calls == ["made", "eof", "eof", "lost"]

@@ -283,3 +283,20 @@ def test_tcp_sends_small_writes_at_once(connect, run):
     sock = transport.get_extra_info("socket")
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
     run(transport.get_protocol().end())
+
+
+def test_ctrl_c_in_resume_writing_comes_out_and_the_transport_still_closes(
+    connect, run, loop
+):
+    class Interrupted(Recorder):
+        def resume_writing(self):
+            raise KeyboardInterrupt
+
+    recorder = connect(Interrupted())
+    recorder.transport.write(MUCH)
+    recorder.transport.close()
+    receiving = loop.create_task(recorder.receive(len(MUCH)))
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(receiving)
+    assert run(receiving) == MUCH
+    assert run(recorder.lost) is None

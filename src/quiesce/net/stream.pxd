@@ -80,6 +80,7 @@ cdef class SocketStream(Watcher):
     @cython.locals(share=int, sent=Py_ssize_t, buffer=WriteBuffer)
     cpdef flush(self)
     cdef sent_some(self)
+    cdef sent_all(self)
     cpdef writelines(self, object list_of_data)
     cpdef write_eof(self)
     cdef shut_down_writing(self)

@@ -342,8 +342,6 @@ class SocketStream(Watcher):
 
     def end_of_stream(self) -> None:
         """Tell the protocol that no more comes, and close unless it objects."""
-        self._eof_received = True
-        self._readable = False
         try:
             keep_open = calls.ask_in(self._context, self._protocol.eof_received, ())
         except (SystemExit, KeyboardInterrupt):
@@ -351,6 +349,8 @@ class SocketStream(Watcher):
         except BaseException as error:  # noqa: BLE001 - asyncio reports these too
             self.fatal(error, "Fatal error: protocol.eof_received() call failed.")
             return
+        self._eof_received = True
+        self._readable = False
         if keep_open:
             self.ask_poller()
         else:
@@ -439,10 +439,16 @@ class SocketStream(Watcher):
 
     def sent_some(self) -> None:
         """Do what was waiting for there to be less to send, or nothing."""
-        if self._writing_paused and self._buffer.size <= self._buffer.low:
-            self.resume_protocol()
-        if self._buffer.size or self._lost:
-            return
+        try:
+            if self._writing_paused and self._buffer.size <= self._buffer.low:
+                self.resume_protocol()
+        finally:
+            # Also where Ctrl-C comes out of the protocol: nobody else will do it.
+            if not self._buffer.size and not self._lost:
+                self.sent_all()
+
+    def sent_all(self) -> None:
+        """Do what was waiting for there to be nothing to send."""
         self.ask_poller()
         if self._closing:
             self.lose(None)
