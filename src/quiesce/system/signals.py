@@ -13,6 +13,7 @@ before hears of its signals again.
 from __future__ import annotations
 
 import errno
+import inspect
 import signal
 import sys
 import warnings
@@ -47,7 +48,7 @@ class SignalHandlers(Watcher):
         Raises ValueError if there is no such signal, RuntimeError if it cannot be
         caught or this is not the main thread, and TypeError for a coroutine.
         """
-        if coroutines.iscoroutine(callback) or coroutines.iscoroutinefunction(callback):
+        if coroutines.iscoroutine(callback) or inspect.iscoroutinefunction(callback):
             raise TypeError("coroutines cannot be used with add_signal_handler()")
         check_signal(sig)
         self._open_channel()
