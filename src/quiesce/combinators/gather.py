@@ -104,11 +104,12 @@ class ChildNotice(Handle):
         self.done.append(future)
 
     def run(self) -> None:
-        """Pass on the first child that was noted."""
-        child = self.done[self.passed_on]
-        self.done[self.passed_on] = None
-        self.passed_on += 1
-        self.gathering.child_done(child)
+        """Pass on the first child that was noted; one is, unless run by hand."""
+        if self.passed_on < len(self.done):
+            child = self.done[self.passed_on]
+            self.done[self.passed_on] = None
+            self.passed_on += 1
+            self.gathering.child_done(child)
 
 
 native.give_defaults(

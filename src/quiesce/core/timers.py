@@ -154,7 +154,9 @@ class TimerHeap:
         return self.pop()
 
     def pop(self) -> TimerHandle:
-        """Take the earliest timer out of the heap."""
+        """Take the earliest timer out of the heap; IndexError if there is none."""
+        if not self.heap:
+            raise IndexError("no timers")
         first = self.heap[0]
         last = self.heap.pop()
         if last is not first:
