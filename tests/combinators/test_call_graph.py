@@ -58,22 +58,13 @@ def waiting_for(task):
     return names
 
 
-NOTICE_IS_SHOWN = pytest.mark.xfail(
-    raises=TypeError,
-    strict=True,
-    reason="a future shows gather's ChildNotice itself, not the notice's awaiter",
-)
-SHOWN = [way for way in WAYS if way != "gather"]
-SHOWN.append(pytest.param("gather", marks=NOTICE_IS_SHOWN))
-
-
 @in_loop
-@pytest.mark.parametrize("way", SHOWN)
+@pytest.mark.parametrize("way", WAYS)
 async def test_the_one_who_waits_is_shown(way):
     task = create_task(sleep(2))
     waiter = create_task(WAYS[way](task), name="the waiter")
     await sleep(1)
-    assert "the waiter" in waiting_for(task)
+    assert waiting_for(task) == {"the waiter"}
     await waiter
 
 

@@ -27,7 +27,7 @@ from asyncio.exceptions import CancelledError, InvalidStateError
 from asyncio.format_helpers import extract_stack
 from typing import TYPE_CHECKING, Any
 
-from quiesce.core import failures, native
+from quiesce.core import awaited_by, failures, native
 from quiesce.core.handle import Handle, make_handle, tell
 from quiesce.core.ready import ReadyQueue
 
@@ -278,12 +278,7 @@ class Future:
 
     @property
     def _asyncio_awaited_by(self) -> set[Any] | None:
-        waiters = set()
-        for callback, context in self.callback_pairs():
-            waiter = callback if context is None else getattr(callback, "awaiter", None)
-            if waiter is not None:
-                waiters.add(waiter)
-        return waiters or None
+        return awaited_by.waiters(self.callback_pairs())
 
     @property
     def _log_traceback(self) -> bool:
