@@ -4,6 +4,8 @@
 asyncio's users reach everything else; each calls the module that does it.
 """
 
+# The stubs of asyncio are narrower here than asyncio itself, or than the truth.
+# pyright: reportIncompatibleMethodOverride=false
 from __future__ import annotations
 
 import asyncio
@@ -105,7 +107,7 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
 
     def set_default_executor(self, executor: Executor) -> None:
         """Run blocking functions in `executor`, a ThreadPoolExecutor, from now on."""
-        self.executor.replace(executor)
+        self.executor.replace(executor)  # pyright: ignore[reportArgumentType]
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Wait until the default executor's threads end, `timeout` seconds at most."""

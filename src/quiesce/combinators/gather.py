@@ -5,6 +5,10 @@ a `ChildNotice`, a handle that is queued as itself when the child is done; one t
 not ours gets it as an ordinary done-callback.
 """
 
+# asyncio's inner names have no types, and neither have fields that only the .pxd knows.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false
 from __future__ import annotations
 
 import asyncio
@@ -33,7 +37,7 @@ class Gathering(Future):
     __slots__ = ("cancel_requested", "children", "keeps_errors", "left")
 
     @property
-    def __class__(self) -> type:
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The type that libraries test for."""
         return asyncio.tasks._GatheringFuture
 

@@ -25,7 +25,7 @@ class ChildNotice(Handle):
     def __call__(self, child: Any) -> None: ...
 
 @overload
-def gather(  # type: ignore[overload-overlap]
+def gather(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
     a1: Awaitable[_T1],
     /,
     *,
@@ -82,7 +82,7 @@ def gather(  # type: ignore[overload-overlap]
     return_exceptions: Literal[False] = False,
 ) -> asyncio.Future[tuple[_T1, _T2, _T3, _T4, _T5, _T6]]: ...
 @overload
-def gather(
+def gather(  # pyright: ignore[reportOverlappingOverload]
     a1: Awaitable[_T1],
     /,
     *,

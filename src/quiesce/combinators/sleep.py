@@ -4,6 +4,9 @@
 for ``sleep(0)``, the commonest of all steps, the frame was most of the cost.
 """
 
+# asyncio's inner names have no types, and neither have fields that only the .pxd knows.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
 from __future__ import annotations
 
 import math
@@ -88,7 +91,7 @@ class Sleep:
         """Raise what the wait ended with, if that is not the timer."""
         if self.stage == ENDED:
             raise RuntimeError("cannot reuse already awaited coroutine")
-        if self.future is not None:
+        if self.future is not None:  # pyright: ignore[reportUnnecessaryComparison]
             if not self.future.done():
                 raise RuntimeError("await wasn't used with future")
             self.future.result()

@@ -4,6 +4,10 @@ All of it goes through the loop's exception handler, in the wording that asyncio
 know and filter on, under the logger ``asyncio``.
 """
 
+# asyncio's inner names have no types, and neither have fields that only the .pxd knows.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false
 from __future__ import annotations
 
 import traceback
@@ -85,7 +89,7 @@ def run_handler(loop: Any, handler: Any, context: dict[str, Any]) -> None:
     thing = context.get("task") or context.get("future") or context.get("handle")
     get_context = getattr(thing, "get_context", None)
     place = None if get_context is None else get_context()
-    if hasattr(place, "run"):
+    if place is not None and hasattr(place, "run"):
         place.run(handler, loop, context)
     else:
         handler(loop, context)

@@ -16,6 +16,10 @@ Invariants:
 `FutureIterator` is what ``await`` drives. Read `task` next.
 """
 
+# asyncio's inner names have no types, and neither have fields that only the .pxd knows.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false
 from __future__ import annotations
 
 import asyncio
@@ -135,7 +139,7 @@ class Future:
             self._source_traceback = extract_stack(sys._getframe(native.OWN_FRAMES))
 
     @property
-    def __class__(self) -> type:
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The type that libraries test for."""
         return asyncio.Future if type(self) is Future else type(self)
 
@@ -346,7 +350,7 @@ class Future:
 
     def schedule(self, waiter: Any, context: Context | None) -> None:
         """Queue one waiter."""
-        if self._ready is None:
+        if self._ready is None:  # pyright: ignore[reportUnnecessaryComparison]
             if context is None:
                 waiter, context = waiter._wakeup, native.copy_context()
             self._loop.call_soon(waiter, self, context=context)

@@ -4,6 +4,10 @@ A handle is made by `Scheduler.call_soon` and its kin, waits in the ready queue,
 once and is dropped. `timers` has the kind that waits for a time; read that next.
 """
 
+# asyncio's inner names have no types, and neither have fields that only the .pxd knows.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false
 from __future__ import annotations
 
 import asyncio
@@ -53,7 +57,7 @@ class Handle:
             self._source_traceback = extract_stack(sys._getframe(native.OWN_FRAMES))
 
     @property
-    def __class__(self) -> type:
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The type asyncio's users test for."""
         return asyncio.Handle if type(self) is Handle else type(self)
 

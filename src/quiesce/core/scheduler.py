@@ -17,6 +17,10 @@ Read `handle`, `ready`, `timers`, `future` and `task` before this module,
 ``quiesce.loop`` after it.
 """
 
+# asyncio's inner names have no types, and neither have fields that only the .pxd knows.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false
 from __future__ import annotations
 
 import asyncio
@@ -218,7 +222,7 @@ class Scheduler:
         """Do what `run_until_complete` does."""
         self.unfinished = None
         is_new = not asyncio.isfuture(future)
-        future = asyncio.ensure_future(future, loop=self)
+        future = asyncio.ensure_future(future, loop=self)  # pyright: ignore[reportCallIssue]
         if is_new:
             future._log_destroy_pending = False
         future.add_done_callback(base_events._run_until_complete_cb)
@@ -379,7 +383,7 @@ class Scheduler:
             self.publish()
         if not handle._cancelled:
             handle.run()
-        handle = None
+        handle = None  # pyright: ignore[reportAssignmentType]
 
     def clear_current(self) -> None:
         """Let no task be the current one."""
@@ -480,7 +484,7 @@ class Scheduler:
         Not thread-safe. Callbacks that are due at the same time run in the order in
         which they were added.
         """
-        if delay is None:
+        if delay is None:  # pyright: ignore[reportUnnecessaryComparison]
             raise TypeError("delay must not be None")
         timer = self.timer_after(
             delay,
@@ -501,7 +505,7 @@ class Scheduler:
         context: Context | None = None,
     ) -> TimerHandle:
         """Run ``callback(*args)`` when `time` reaches `when`; see `call_later`."""
-        if when is None:
+        if when is None:  # pyright: ignore[reportUnnecessaryComparison]
             raise TypeError("when cannot be None")
         timer = self.timer_at(
             when,

@@ -22,6 +22,10 @@ they to the task that holds the exception. Each of them forgets the task when it
 left, so that a failed task that is dropped is gone, and reported, at once.
 """
 
+# asyncio's inner names have no types, and neither have fields that only the .pxd knows.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false
 from __future__ import annotations
 
 import asyncio
@@ -140,7 +144,7 @@ class Task(Future):
             start_soon(self)
 
     @property
-    def __class__(self) -> type:
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The type that libraries test for."""
         return asyncio.Task if type(self) is Task else type(self)
 
@@ -199,7 +203,7 @@ class Task(Future):
 
     def get_name(self) -> str:
         """Return the name: the one that was given, or ``Task-`` and a number."""
-        if self._name is None:
+        if self._name is None:  # pyright: ignore[reportUnnecessaryComparison]
             self._name = f"Task-{self._number}"
         return self._name
 

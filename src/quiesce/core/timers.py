@@ -9,6 +9,10 @@ The heap is our own because comparing two C doubles in place is several times ch
 than `heapq`, which asks ``__lt__`` for each comparison.
 """
 
+# asyncio's inner names have no types, and neither have fields that only the .pxd knows.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false
 from __future__ import annotations
 
 import asyncio
