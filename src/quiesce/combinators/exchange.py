@@ -288,7 +288,11 @@ class Move:
         """End without a move, and raise the exception that is given."""
         error = thrown(typ, val, tb)
         self.close()
-        raise error
+        try:
+            raise error
+        finally:
+            # An error's traceback keeps this frame: see "Cycles" in `core.task`.
+            error = typ = val = None
 
     def close(self) -> None:
         """End without a move; if it was this one's turn, it is the next one's."""

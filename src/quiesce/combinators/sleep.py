@@ -57,7 +57,11 @@ class Sleep:
     def throw(self, typ: Any, val: Any = None, tb: Any = None) -> None:
         """Raise where the sleep waits, as a coroutine's ``throw``."""
         self.end()
-        raise thrown(typ, val, tb)
+        try:
+            raise thrown(typ, val, tb)
+        finally:
+            # An error's traceback keeps this frame: see "Cycles" in `core.task`.
+            typ = val = None
 
     def close(self) -> None:
         """Give up sleeping."""

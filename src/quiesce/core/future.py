@@ -88,7 +88,11 @@ class FutureIterator:
                 DeprecationWarning,
                 stacklevel=1 + native.OWN_FRAMES,
             )
-        raise thrown(typ, val, tb)
+        try:
+            raise thrown(typ, val, tb)
+        finally:
+            # An error's traceback keeps this frame: see "Cycles" in `task`.
+            typ = val = None
 
     def close(self) -> None:
         """Give up waiting."""

@@ -603,7 +603,12 @@ class Scheduler:
         )
         if self.debug:
             task._source_traceback = caller_stack()
-        return task
+        try:
+            return task
+        finally:
+            # The traceback of one started eagerly keeps this frame: see "Cycles" in
+            # `task`.
+            task = None
 
     def plain_task(self, coro: Any, name: object, context: Context) -> Task:
         """Make a task where there is nothing to ask."""

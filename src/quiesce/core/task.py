@@ -78,6 +78,7 @@ class TaskWakeup:
         except BaseException as raised:  # noqa: BLE001 - thrown into the coroutine
             error = raised
         step_as_callback(self.task, error)
+        self = error = None  # noqa: PLW0642 - see "Cycles" above
 
 
 class TaskStep:
@@ -97,6 +98,7 @@ class TaskStep:
     def __call__(self) -> None:
         """Take the step."""
         step_as_callback(self.task, self.exception)
+        self = None  # noqa: PLW0642 - see "Cycles" above
 
 
 def step_as_callback(task: Task, error: BaseException | None) -> None:
@@ -107,6 +109,8 @@ def step_as_callback(task: Task, error: BaseException | None) -> None:
         task.step(error)
     finally:
         running.swap_current_task(loop, before)
+        # See "Cycles" above.
+        del task
 
 
 class Task(Future):
@@ -140,6 +144,7 @@ class Task(Future):
         self.begin(coro, name, context)
         if eager_start and self._loop.is_running():
             start_eagerly(self)
+            self = None  # noqa: PLW0642 - see "Cycles" above
         else:
             start_soon(self)
 
@@ -442,6 +447,8 @@ def start_eagerly(task: Task) -> None:
     step_as_callback(task, None)
     if task.done():
         forget_coroutine(task)
+    # See "Cycles" above.
+    del task
 
 
 def forget_coroutine(task: Task) -> None:
