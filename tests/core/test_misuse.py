@@ -23,22 +23,39 @@ def reports(loop):
     return heard
 
 
-def test_cancelling_tasks_that_await_one_another_in_a_circle_returns(loop):
-    tasks = {}
+async def circle_of_tasks(tasks, ended):
+    """Start a, which awaits b, and b and c, which await each other."""
 
-    async def wait_for(name):
-        await tasks[name]
+    async def wait_for(name, other):
+        try:
+            await tasks[other]
+        finally:
+            ended.append(name)
+
+    for name, other in (("a", "b"), ("b", "c"), ("c", "b")):
+        tasks[name] = asyncio.ensure_future(wait_for(name, other))
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("first", ["a", "b", "c"])
+def test_tasks_that_await_one_another_in_a_circle_can_be_cancelled(loop, first):
+    tasks, ended = {}, []
 
     async def main():
-        for name, other in (("a", "b"), ("b", "c"), ("c", "b")):
-            tasks[name] = loop.create_task(wait_for(other))
-        await asyncio.sleep(0)
-        with pytest.raises(RecursionError):
-            tasks["a"].cancel()
-        for task in tasks.values():
-            task._log_destroy_pending = False
+        await circle_of_tasks(tasks, ended)
+        assert tasks[first].cancel()
+        await asyncio.wait(tasks.values())
 
     loop.run_until_complete(main())
+    assert all(task.cancelled() for task in tasks.values())
+    assert sorted(ended) == ["a", "b", "c"]
+
+
+def test_a_program_ends_though_tasks_await_one_another_in_a_circle():
+    tasks, ended = {}, []
+    quiesce.run(circle_of_tasks(tasks, ended))
+    assert all(task.cancelled() for task in tasks.values())
+    assert sorted(ended) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("ending", ["returns", "raises"])

@@ -243,6 +243,15 @@ def test_a_closed_loop_refuses_callbacks(loop):
         loop.call_soon_threadsafe(list)
 
 
+def test_a_future_of_a_closed_loop_says_that_who_waits_cannot_hear_of_it(loop):
+    future = loop.create_future()
+    future.add_done_callback(list)
+    loop.close()
+    with pytest.raises(RuntimeError, match="Event loop is closed"):
+        future.set_result(1)
+    assert future.result() == 1
+
+
 def test_a_loop_that_was_forgotten_open_says_so():
     with pytest.warns(ResourceWarning, match="unclosed event loop"):
         quiesce.new_event_loop().__del__()

@@ -252,7 +252,7 @@ asyncio.run(main())
     )
     outcome = outcome_of(*program(text))
     assert outcome.out == ["cleaned up main", "cleaned up background"]
-    assert outcome.status == 3
+    assert (outcome.status, outcome.err) == (3, "")
 
 
 def test_tasks_born_during_the_end_are_ended_too(program):

@@ -163,7 +163,7 @@ def kept_by_ours(notice: ChildNotice, child: Future) -> bool:
     """Let a child that is ours keep `notice`; return False if its loop is not ours."""
     if child._ready is None:
         return False
-    child.wait_for_it(notice, None)
+    child.tell_when_done(notice)
     return True
 
 

@@ -7,6 +7,7 @@ from quiesce.core.ready cimport ReadyQueue
 cdef object CancelledError
 cdef object InvalidStateError
 cdef object STATE_NAMES
+cdef object TELL
 
 
 @cython.final
@@ -14,7 +15,6 @@ cdef class FutureIterator:
     cdef Future future
 
 
-@cython.trashcan(True)
 cdef class Future:
     cdef readonly object _loop
     cdef ReadyQueue _ready
@@ -36,7 +36,11 @@ cdef class Future:
     cdef int attach(self, object loop) except -1
     cdef int wait_for_it(self, object waiter, object context) except -1
     @cython.final
+    cdef int tell_when_done(self, Handle handle) except -1
+    @cython.final
     cdef int schedule_callbacks(self) except -1
+    @cython.final
+    cdef int schedule_each(self, object waiter, object context, list more) except -1
     @cython.final
     cdef int schedule(self, object callback, object context) except -1
     cdef int finish(self, object result) except -1
@@ -46,9 +50,18 @@ cdef class Future:
     cdef object failure(self)
     cdef object cancelled_error(self)
     @cython.final
+    cdef int give_up_waiting(self, object task) except -1
+    @cython.final
     cdef list callback_pairs(self)
 
 
+cdef bint is_context(object context) noexcept
+@cython.locals(future=Future)
+cdef int begin_to_wait(object thing) except -1
+@cython.locals(future=Future)
+cdef object outcome(object thing)
+@cython.locals(future=Future)
+cdef bint has_last_words(object thing) noexcept
 cdef int allow_attributes(Future example) except -1
 @cython.locals(future=Future)
 cpdef Future new_future(object loop, ReadyQueue ready)

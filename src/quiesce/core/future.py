@@ -8,12 +8,14 @@ Invariants:
 
 - The first callback stands in the future itself, so that the usual single waiter costs
   no allocation. A waiting task is stored as itself, with no context: it is queued as
-  itself. So is a handle that wants to be told which future is done (`Handle.told`).
+  itself. So is a handle that wants to be told which future is done (`Handle.told`);
+  `TELL` stands in the place of its context.
 - ``_ready`` is the ready queue of the future's loop if callbacks may go straight to it,
   and None on a foreign loop or one whose class overrides ``call_soon``: then they go
   that way.
 
-`FutureIterator` is what ``await`` drives. Read `task` next.
+Compiled, ``await`` drives the future itself (`native.await_itself`); `FutureIterator`
+is for who asks for an iterator, and for Python's subclasses. Read `task` next.
 """
 
 # asyncio's inner names have no types, and neither have fields that only the .pxd knows.
@@ -51,8 +53,12 @@ INITIALIZED_ONCE = sys.version_info >= (3, 15)
 THREE_ARGUMENT_THROW_WARNS = sys.version_info >= (3, 12)
 
 
+# Stands where the context of a callback would, for a handle that is queued as itself.
+TELL = object()
+
+
 class FutureIterator:
-    """What ``await future`` drives: yields the future once, then gives its outcome."""
+    """Yields a future once, then gives its outcome: what ``await`` drives."""
 
     __slots__ = ("future",)
 
@@ -63,16 +69,11 @@ class FutureIterator:
         future = self.future
         if future is None:
             raise StopIteration
-        if future._status == native.PENDING:
-            if future._blocking:
-                raise RuntimeError("await wasn't used with future")
-            future._blocking = True
+        if begin_to_wait(future):
             return future
         self.future = None
-        if future._status == native.FINISHED and future._exception is None:
-            native.stop_with(future._result)
-            raise StopIteration
-        raise future.failure()
+        native.stop_with(outcome(future))
+        raise StopIteration
 
     def send(self, value: object) -> Future:  # noqa: ARG002 - a generator's
         """Resume; a future does not care what is sent to it."""
@@ -186,11 +187,9 @@ class Future:
 
         Raises `InvalidStateError` as long as the future is pending.
         """
-        if self._status == native.FINISHED and self._exception is None:
-            return self._result
         if self._status == native.PENDING:
             raise InvalidStateError("Result is not ready.")
-        raise self.failure()
+        return outcome(self)
 
     def exception(self) -> BaseException | None:
         """Return the exception that was set, or None if there is a result.
@@ -242,8 +241,8 @@ class Future:
         kept = []
         removed = 0
         for pair in self.callback_pairs():
-            # A waiting task (it has no context) is not to be had under any name.
-            if pair[1] is not None and pair[0] == fn:
+            # What waits as itself (a task, say) is not to be had under any name.
+            if is_context(pair[1]) and pair[0] == fn:
                 removed += 1
             else:
                 kept.append(pair)
@@ -278,9 +277,9 @@ class Future:
         if not pairs:
             return None
         return [
-            (callback._wakeup, callback.get_context())
-            if context is None
-            else (callback, context)
+            (callback, context)
+            if is_context(context)
+            else (callback._wakeup, callback.get_context())
             for callback, context in pairs
         ]
 
@@ -326,7 +325,7 @@ class Future:
         if type(ready) is ReadyQueue:
             self._ready = ready
 
-    def wait_for_it(self, waiter: Any, context: Context | None) -> None:
+    def wait_for_it(self, waiter: Any, context: Any) -> None:
         """Queue `waiter` once there is an outcome: as itself if without a context."""
         if self._status != native.PENDING:
             self.schedule(waiter, context)
@@ -338,29 +337,43 @@ class Future:
         else:
             self._more_callbacks.append((waiter, context))
 
+    def tell_when_done(self, handle: Handle) -> None:
+        """Queue `handle` as itself once there is an outcome, and tell it whose."""
+        self.wait_for_it(handle, TELL)
+
     def schedule_callbacks(self) -> None:
         """Queue everybody who waits, in the order in which they came."""
         waiter = self._first_callback
-        if waiter is not None:
-            context = self._first_context
-            more = self._more_callbacks
-            self._first_callback = None
-            self._first_context = None
-            self._more_callbacks = None
-            self.schedule(waiter, context)
-            if more is not None:
-                for waiter, context in more:
-                    self.schedule(waiter, context)
+        context = self._first_context
+        more = self._more_callbacks
+        self._first_callback = None
+        direct = self._ready is not None  # pyright: ignore[reportUnnecessaryComparison]
+        if direct and context is None and more is None:
+            # Nobody, or the usual single waiter: a task.
+            if waiter is not None:
+                self._ready.push(waiter)
+        else:
+            self.schedule_each(waiter, context, more)
 
-    def schedule(self, waiter: Any, context: Context | None) -> None:
+    def schedule_each(self, waiter: Any, context: Any, more: Any) -> None:
+        """Queue the first waiter, if any, and then the others."""
+        self._first_context = None
+        self._more_callbacks = None
+        if waiter is not None:
+            self.schedule(waiter, context)
+        for pair in more or ():
+            self.schedule(pair[0], pair[1])
+
+    def schedule(self, waiter: Any, context: Any) -> None:
         """Queue one waiter."""
         if self._ready is None:  # pyright: ignore[reportUnnecessaryComparison]
-            if context is None:
+            if context is None or context is TELL:
                 waiter, context = waiter._wakeup, native.copy_context()
             self._loop.call_soon(waiter, self, context=context)
         elif context is None:
-            if isinstance(waiter, Handle):
-                tell(waiter, self)
+            self._ready.push(waiter)
+        elif context is TELL:
+            tell(waiter, self)
             self._ready.push(waiter)
         else:
             self._ready.push(make_handle(waiter, (self,), self._loop, context))
@@ -432,6 +445,15 @@ class Future:
             return CancelledError()
         return CancelledError(self._message)
 
+    def give_up_waiting(self, task: Any) -> None:
+        """Do not queue `task`, which waits as itself, when there is an outcome."""
+        pairs = self.callback_pairs()
+        self._first_callback, self._first_context = None, None
+        self._more_callbacks = None
+        for pair in pairs:
+            if pair[0] is not task or pair[1] is not None:
+                self.wait_for_it(pair[0], pair[1])
+
     def callback_pairs(self) -> list[tuple[Any, Any]]:
         """Return a new list of all who wait, as (callback or task, context or None)."""
         if self._first_callback is None:
@@ -470,7 +492,43 @@ def allow_attributes(example: Future) -> None:
     native.lazy_attributes(Future, example, example._attributes)
 
 
+def is_context(context: object) -> bool:
+    """Tell whether a waiter with this context is an ordinary callback."""
+    return context is not None and context is not TELL
+
+
+def begin_to_wait(thing: object) -> bool:
+    """Let the future be awaited; return False if it is done."""
+    future = thing
+    if future._status != native.PENDING:
+        return False
+    if future._blocking:
+        raise RuntimeError("await wasn't used with future")
+    future._blocking = True
+    return True
+
+
+def outcome(thing: object) -> Any:
+    """Return the result of a future that is done, or raise its error."""
+    future = thing
+    if future._status == native.FINISHED and future._exception is None:
+        return future._result
+    try:
+        raise future.failure()
+    finally:
+        # An error's traceback keeps this frame: see "Cycles" in `task`.
+        thing = future = None
+
+
+def has_last_words(thing: object) -> bool:
+    """Tell whether there is something to report when the future is dropped."""
+    future = thing
+    return future._unretrieved
+
+
 allow_attributes(Future.__new__(Future))
+native.await_itself(Future, begin_to_wait, outcome)
+native.finalize_only_if(Future, has_last_words)
 native.keep_freed(Future)
 native.keep_freed(FutureIterator)
 

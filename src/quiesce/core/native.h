@@ -14,6 +14,11 @@ static inline double quiesce_now(void) {
     return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
 }
 
+/* A number of seconds. PyFloat_AsDouble searches the bases of what is no float. */
+static inline double quiesce_seconds(PyObject *number) {
+    return PyLong_CheckExact(number) ? PyLong_AsDouble(number) : PyFloat_AsDouble(number);
+}
+
 /* A counter that is cheap enough to read between any two callbacks. On x86 the time-stamp
    counter runs at 1 GHz or more, so that QUIESCE_TICKS_PER_100_US is never more than 100 us. */
 #if defined(__x86_64__) || defined(__i386__)
@@ -28,24 +33,85 @@ static inline long long quiesce_ticks(void) {
 #endif
 #define QUIESCE_TICKS_PER_100_US 100000LL
 
-/* Whether the last send_in ended its coroutine. One flag serves the process: it is read,
-   with the GIL held, before anything else can send. */
-static int quiesce_has_returned;
-static inline int quiesce_returned(void) { return quiesce_has_returned; }
+/* What came of the last send_in or throw_in. One variable serves the process: it is read,
+   with the GIL held, before anything else can resume a coroutine. */
+static enum { QUIESCE_YIELDED, QUIESCE_RETURNED, QUIESCE_RAISED } quiesce_outcome;
+#define quiesce_has_yielded(came) (quiesce_outcome == QUIESCE_YIELDED)
+#define quiesce_has_returned(came) (quiesce_outcome == QUIESCE_RETURNED)
+#define quiesce_content(came) Py_NewRef(came)
 
-/* Resume coro with None inside context: what it yields, or, if returned(), its return value. */
+/* The exception that is set, with its traceback, and none set any more. */
+static PyObject *quiesce_take_exception(void) {
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    if (traceback != NULL)
+        PyException_SetTraceback(error, traceback);
+    Py_DECREF(type);
+    Py_XDECREF(traceback);
+    return error;
+#endif
+}
+
+static PyObject *quiesce_raised(void) {
+    quiesce_outcome = QUIESCE_RAISED;
+    return quiesce_take_exception();
+}
+
+/* Resume coro with None inside context. Gives what it yields, returns or raises: never NULL,
+   so that the caller needs no `try`, which would save and restore Python's handled
+   exception at each step. */
 static PyObject *quiesce_send_in(PyObject *context, PyObject *coro) {
     PyObject *value = NULL;
-    PySendResult outcome;
+    PyAsyncMethods *async;
+    PySendResult sent;
     if (PyContext_Enter(context) < 0)
-        return NULL;
-    outcome = PyIter_Send(coro, Py_None, &value);
+        return quiesce_raised();
+    async = Py_TYPE(coro)->tp_as_async;
+    if (async != NULL && async->am_send != NULL)
+        sent = async->am_send(coro, Py_None, &value);
+    else
+        sent = PyIter_Send(coro, Py_None, &value);
     if (PyContext_Exit(context) < 0) {
         Py_XDECREF(value);
-        return NULL;
+        return quiesce_raised();
     }
-    quiesce_has_returned = outcome == PYGEN_RETURN;
+    if (sent == PYGEN_ERROR)
+        return quiesce_raised();
+    quiesce_outcome = sent == PYGEN_RETURN ? QUIESCE_RETURNED : QUIESCE_YIELDED;
     return value;
+}
+
+/* Raise error in coro inside context; gives what send_in gives. */
+static PyObject *quiesce_throw_in(PyObject *context, PyObject *coro, PyObject *error) {
+    PyObject *value, *raised, *throw = PyObject_GetAttrString(coro, "throw");
+    if (throw == NULL)
+        return quiesce_raised();
+    if (PyContext_Enter(context) < 0) {
+        Py_DECREF(throw);
+        return quiesce_raised();
+    }
+    value = PyObject_CallOneArg(throw, error);
+    Py_DECREF(throw);
+    if (PyContext_Exit(context) < 0) {
+        Py_XDECREF(value);
+        return quiesce_raised();
+    }
+    if (value != NULL) {
+        quiesce_outcome = QUIESCE_YIELDED;
+        return value;
+    }
+    raised = quiesce_raised();
+    if (PyObject_TypeCheck(raised, (PyTypeObject *)PyExc_StopIteration)) {
+        quiesce_outcome = QUIESCE_RETURNED;
+        value = Py_NewRef(((PyStopIterationObject *)raised)->value);
+        Py_DECREF(raised);
+        return value;
+    }
+    return raised;
 }
 
 static inline int quiesce_leave(PyObject *context, PyObject *value) {
@@ -136,6 +202,57 @@ static inline Py_hash_t quiesce_identity_hash(PyObject *thing) {
     return (Py_hash_t)((address >> 4) | (address << (8 * sizeof(void *) - 4)));
 }
 
+/* What list.append does. A list that was truncated has room that PyList_Append would not
+   find without a call. */
+static inline int quiesce_append(PyObject *items, PyObject *item) {
+    PyListObject *list = (PyListObject *)items;
+    Py_ssize_t size = PyList_GET_SIZE(list);
+    if (size >= list->allocated)
+        return PyList_Append(items, item);
+    list->ob_item[size] = Py_NewRef(item);
+    Py_SET_SIZE(list, size + 1);
+    return 0;
+}
+
+/* The item at that place, which holds None from now on. */
+static inline PyObject *quiesce_take(PyObject *items, Py_ssize_t place) {
+    PyObject *item = PyList_GET_ITEM(items, place);
+    PyList_SET_ITEM(items, place, Py_NewRef(Py_None));
+    return item;
+}
+
+/* The last item, which is taken out. The list keeps its room unless that is large. */
+static inline PyObject *quiesce_take_last(PyObject *items) {
+    PyListObject *list = (PyListObject *)items;
+    Py_ssize_t size = PyList_GET_SIZE(list) - 1;
+    PyObject *item = list->ob_item[size];
+    if (list->allocated > 4096 && size < list->allocated / 2) {
+        Py_INCREF(item);
+        if (PyList_SetSlice(items, size, size + 1, NULL) < 0)
+            Py_CLEAR(item);
+    } else
+        Py_SET_SIZE(list, size);
+    return item;
+}
+
+/* Take the item at that place out of a list whose order is of no matter: the last one comes
+   to stand there, and is returned. */
+static inline PyObject *quiesce_fill_place(PyObject *items, Py_ssize_t place) {
+    PyObject *gone, *last = quiesce_take_last(items);
+    if (last != NULL && place < PyList_GET_SIZE(items)) {
+        gone = PyList_GET_ITEM(items, place);
+        PyList_SET_ITEM(items, place, Py_NewRef(last));
+        Py_DECREF(gone);
+    }
+    return last;
+}
+
+/* Put an item at that place, uncounted: for who changes nothing but the order of a list. */
+static inline int quiesce_rearrange(PyObject *items, Py_ssize_t place, PyObject *item) {
+    ((PyListObject *)items)->ob_item[place] = item;
+    return 0;
+}
+
 /* Empty a list whose items are all None, and keep its memory for the next use. */
 static int quiesce_truncate(PyObject *items) {
     Py_ssize_t count = PyList_GET_SIZE(items);
@@ -197,6 +314,81 @@ static inline int quiesce_lazy_attributes(PyObject *object, Py_ssize_t offset) {
 static inline int quiesce_inherit_attributes(PyObject *subtype, PyObject *base) {
     ((PyTypeObject *)subtype)->tp_dictoffset = ((PyTypeObject *)base)->tp_dictoffset;
     PyType_Modified((PyTypeObject *)subtype);
+    return 0;
+}
+
+/* Let `await` drive instances of an extension type without an iterator in between: what the
+   interpreter awaits is then the object itself. Python code that asks for an iterator (`iter`,
+   `__await__`, `yield from`) still gets one, and so do Python subclasses, because no name is
+   added to the type. The two functions: begin to wait (1), or see that there is nothing to
+   wait for (0); and the result. One type in a module. */
+typedef int (*quiesce_waits_t)(PyObject *);
+typedef PyObject *(*quiesce_result_t)(PyObject *);
+static quiesce_waits_t quiesce_waits;
+static quiesce_result_t quiesce_result;
+
+static PyObject *quiesce_advance(PyObject *object) {
+    PyObject *result;
+    int waits = quiesce_waits(object);
+    if (waits != 0)
+        return waits < 0 ? NULL : Py_NewRef(object);
+    result = quiesce_result(object);
+    if (result != NULL) {
+        quiesce_stop_with(result);
+        Py_DECREF(result);
+    }
+    return NULL;
+}
+
+static PyObject *quiesce_itself(PyObject *object) { return Py_NewRef(object); }
+
+static inline int quiesce_await_itself(
+    PyObject *object, quiesce_waits_t waits, quiesce_result_t result) {
+    PyTypeObject *type = (PyTypeObject *)object;
+    quiesce_waits = waits;
+    quiesce_result = result;
+    type->tp_iternext = quiesce_advance;
+    type->tp_as_async->am_await = quiesce_itself;
+    PyType_Modified(type);
+    return 0;
+}
+
+/* Run the finalizer of an extension type's own instances only where `speaks` says that it has
+   something to say: the way to it costs more than all else that ends a task. A long chain of
+   such objects is let go link by link, not by recursion. One type in a module. */
+typedef int (*quiesce_speaks_t)(PyObject *);
+static quiesce_speaks_t quiesce_speaks;
+static destructor quiesce_plain_dealloc;
+
+static int quiesce_has_to_speak(PyObject *object) {
+    int speaks;
+    /* Who looks at a dead object takes and drops a reference. */
+    Py_SET_REFCNT(object, 1);
+    speaks = quiesce_speaks(object);
+    Py_SET_REFCNT(object, 0);
+    return speaks;
+}
+
+static void quiesce_dealloc(PyObject *object) {
+    if (Py_TYPE(object)->tp_dealloc != quiesce_dealloc) {
+        /* A subtype's own function has done the rest. */
+        quiesce_plain_dealloc(object);
+        return;
+    }
+    if (quiesce_has_to_speak(object) && !PyObject_GC_IsFinalized(object)
+        && PyObject_CallFinalizerFromDealloc(object) < 0)
+        return;
+    PyObject_GC_UnTrack(object);
+    Py_TRASHCAN_BEGIN(object, quiesce_dealloc)
+    quiesce_plain_dealloc(object);
+    Py_TRASHCAN_END
+}
+
+static inline int quiesce_finalize_only_if(PyObject *object, quiesce_speaks_t speaks) {
+    PyTypeObject *type = (PyTypeObject *)object;
+    quiesce_speaks = speaks;
+    quiesce_plain_dealloc = type->tp_dealloc;
+    type->tp_dealloc = quiesce_dealloc;
     return 0;
 }
 

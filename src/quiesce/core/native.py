@@ -24,21 +24,32 @@ __all__ = [
     "PENDING",
     "TICKS_PER_100_US",
     "adopt_methods",
+    "append",
+    "await_itself",
     "call_in",
     "check_signals",
+    "content",
     "copy_context",
+    "fill_place",
+    "finalize_only_if",
     "give_defaults",
+    "has_returned",
+    "has_yielded",
     "identity_hash",
     "inherit_attributes",
     "keep_freed",
     "lazy_attributes",
     "now",
+    "rearrange",
     "references",
     "release",
-    "returned",
+    "seconds",
     "send_in",
     "size",
     "stop_with",
+    "take",
+    "take_last",
+    "throw_in",
     "ticks",
     "truncate",
 ]
@@ -55,14 +66,54 @@ FINISHED = 2
 TICKS_PER_100_US = 100_000
 
 
+class End:
+    """How a coroutine ended: what `send_in` and `throw_in` give, but for a yield."""
+
+    __slots__ = ("content", "raised")
+
+    def __init__(self, content: Any, raised: bool) -> None:
+        self.content = content
+        self.raised = raised
+
+
 def send_in(context: Context, coro: Coroutine[Any, Any, Any]) -> Any:
-    """Resume `coro` with None inside `context`; its end is a StopIteration."""
-    return context.run(coro.send, None)
+    """Resume `coro` with None inside `context`; give what it yields or how it ends."""
+    try:
+        return context.run(coro.send, None)
+    except StopIteration as stop:
+        return End(stop.value, raised=False)
+    except BaseException as error:  # noqa: BLE001 - the caller's to deal with
+        return End(error, raised=True)
 
 
-def returned() -> bool:
-    """Tell whether the last `send_in` gave a return value: here it raises instead."""
-    return False
+def throw_in(
+    context: Context, coro: Coroutine[Any, Any, Any], error: BaseException
+) -> Any:
+    """Raise `error` in `coro` inside `context`; give what `send_in` gives."""
+    try:
+        return context.run(coro.throw, error)
+    except StopIteration as stop:
+        return End(stop.value, raised=False)
+    except BaseException as raised:  # noqa: BLE001 - the caller's to deal with
+        return End(raised, raised=True)
+    finally:
+        # An error's traceback keeps this frame: see "Cycles" in `task`.
+        del error
+
+
+def has_yielded(came: Any) -> bool:
+    """Tell whether what came of resuming a coroutine is what it yielded."""
+    return type(came) is not End
+
+
+def has_returned(came: Any) -> bool:
+    """Tell whether the coroutine returned, where it has not yielded."""
+    return not came.raised
+
+
+def content(came: Any) -> Any:
+    """Return what the coroutine returned or raised."""
+    return came.content
 
 
 def call_in(
@@ -93,6 +144,36 @@ def call_one(function: Callable[[Any], Any], argument: Any) -> Any:
 def stop_with(value: Any) -> None:
     """Raise ``StopIteration(value)``; the caller's bare raise is not reached."""
     raise StopIteration(value)
+
+
+def append(items: list[Any], item: Any) -> None:
+    """Do what ``items.append(item)`` does."""
+    items.append(item)
+
+
+def take(items: list[Any], place: int) -> Any:
+    """Return the item at `place`, which holds None from now on."""
+    item = items[place]
+    items[place] = None
+    return item
+
+
+def take_last(items: list[Any]) -> Any:
+    """Take the last item out and return it."""
+    return items.pop()
+
+
+def fill_place(items: list[Any], place: int) -> Any:
+    """Take the item at `place` out: the last one comes there, and is returned."""
+    last = items.pop()
+    if place < len(items):
+        items[place] = last
+    return last
+
+
+def rearrange(items: list[Any], place: int, item: Any) -> None:
+    """Put `item` at `place`; the caller changes nothing but the order of the list."""
+    items[place] = item
 
 
 def truncate(items: list[Any]) -> None:
@@ -127,6 +208,14 @@ def inherit_attributes(subtype: type, base: type) -> None:
     """Allow any attribute on instances of a subtype too: any Python class does."""
 
 
+def await_itself(type_: type, waits: Any, result: Any) -> None:
+    """Let `await` drive instances without an iterator: here they keep theirs."""
+
+
+def finalize_only_if(type_: type, speaks: Any) -> None:
+    """Skip finalizers that have nothing to say: the interpreter runs them all here."""
+
+
 def keep_freed(type_: type) -> None:
     """Keep the memory of dead instances for new ones: Python's own business here."""
 
@@ -135,6 +224,11 @@ def give_defaults(type_: type, defaults: dict[str, Any]) -> None:
     """Let new instances start with these fields, as compiled ones do by themselves."""
     for name, value in defaults.items():
         setattr(type_, name, value)
+
+
+def seconds(number: Any) -> Any:
+    """Return a number of seconds as C has it."""
+    return number
 
 
 def release(reference: object) -> None:

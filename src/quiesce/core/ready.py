@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from quiesce.core import native
+
 
 class ReadyQueue:
     """What one loop may run, first in, first out.
@@ -23,18 +25,24 @@ class ReadyQueue:
     is the way in from another).
     """
 
-    __slots__ = ("items", "spare")
+    __slots__ = ("closed", "items", "spare")
 
     def __init__(self) -> None:
         self.items: list[Any] = []
         self.spare: list[Any] = []
+        self.closed = False
 
     def __len__(self) -> int:
         return len(self.items)
 
     def push(self, item: Any) -> None:
-        """Append a `Handle` or a `Task`; it runs in the next iteration."""
-        self.items.append(item)
+        """Append a `Handle` or a `Task`; it runs in the next iteration.
+
+        Raises RuntimeError if the loop is closed, so that it never would.
+        """
+        if self.closed:
+            raise RuntimeError("Event loop is closed")
+        native.append(self.items, item)
 
     def put_back(self, batch: list[Any], taken: int) -> None:
         """Put those items back to the front that an iteration did not reach.
@@ -44,7 +52,8 @@ class ReadyQueue:
         self.items = batch[taken:] + self.items
         self.spare = []
 
-    def clear(self) -> None:
-        """Forget everything that was ready."""
+    def close(self) -> None:
+        """Forget everything that was ready, and take nothing any more."""
+        self.closed = True
         self.items = []
         self.spare = []

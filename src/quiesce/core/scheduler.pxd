@@ -1,6 +1,6 @@
 cimport cython
 from quiesce.core cimport native
-from quiesce.core.future cimport Future, new_future
+from quiesce.core.future cimport Future, new_future, outcome_error
 from quiesce.core.handle cimport Handle, make_handle
 from quiesce.core.poller cimport Poller
 from quiesce.core.ready cimport ReadyQueue
@@ -51,7 +51,7 @@ cdef class Scheduler:
     @cython.final
     cdef int run_once(self) except -1
     @cython.final
-    cdef bint poll_is_due(self)
+    cdef bint poll_is_due(self) noexcept
     @cython.final
     cdef int look_outside(self) except -1
     @cython.final
@@ -63,8 +63,16 @@ cdef class Scheduler:
     @cython.final
     cdef int queue_incoming(self) except -1
     @cython.final
-    @cython.locals(ready=ReadyQueue, batch=list, taken=Py_ssize_t, count=Py_ssize_t)
     cdef int run_ready(self) except -1
+    @cython.final
+    @cython.locals(ready=ReadyQueue, batch=list, taken=Py_ssize_t, count=Py_ssize_t)
+    cdef int run_batch(self) except -1
+    @cython.final
+    cdef inline int run_item(self, object item) except -1
+    @cython.final
+    cdef int run_observed(self, object item, object observer) except -1
+    @cython.final
+    cdef inline int run_step(self, Task task) except -1
     @cython.final
     cdef inline int run_handle(self, Handle handle) except -1
     cdef int publish(self) except -1

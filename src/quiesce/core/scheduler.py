@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from quiesce.core import failures, native, running
 from quiesce.core.async_generators import AsyncGenerators
 from quiesce.core.fd_callbacks import FdCallbacks
-from quiesce.core.future import Future, new_future
+from quiesce.core.future import Future, new_future, outcome_error
 from quiesce.core.handle import make_handle
 from quiesce.core.hooks import SlowCallbackLog
 from quiesce.core.interrupts import Interrupts
@@ -255,11 +255,11 @@ class Scheduler:
         if self.closed:
             return
         self.closed = True
-        self.ready.clear()
+        self.ready.close()
         self.timers.clear()
         self.incoming.clear()
         self.poller.close()
-        self.pending_tasks.forget()
+        self.pending_tasks.clear()
 
     def is_running(self) -> bool:
         """Tell whether the loop runs now, in any thread."""
@@ -342,30 +342,24 @@ class Scheduler:
 
     def run_ready(self) -> None:
         """Run what was ready before this point; what it queues runs next time."""
+        if native.size(self.ready.items) == 1:
+            # So often that it pays not to swap the lists.
+            self.unpolled += 1
+            self.run_item(native.take_last(self.ready.items))
+        else:
+            self.run_batch()
+
+    def run_batch(self) -> None:
+        """Run what is ready, one after the other."""
         ready = self.ready
         batch = ready.items
         ready.items = ready.spare
-        count = len(batch)
+        count = native.size(batch)
         taken = 0
-        item = None
         try:
             while taken < count:
-                item = batch[taken]
-                batch[taken] = None
                 taken += 1
-                if self.observer is not None:
-                    self.observer.begins(item)
-                if isinstance(item, Task):
-                    self.current = item
-                    if PUBLISHES_EAGERLY:
-                        self.publish()
-                    self.current.step(self.current.awaited_error())
-                else:
-                    self.run_handle(item)
-                if self.observer is not None:
-                    self.observer.ended(item)
-                # An error's traceback keeps this frame: see "Cycles" in `task`.
-                item = None
+                self.run_item(native.take(batch, taken - 1))
         finally:
             self.unpolled += taken
             if taken == count:
@@ -373,8 +367,34 @@ class Scheduler:
                 ready.spare = batch
             else:
                 ready.put_back(batch, taken)
-            if item is not None and self.observer is not None:
-                self.observer.ended(item)
+
+    def run_item(self, item: Any) -> None:
+        """Run a task's next step, or a callback outside any task."""
+        if self.observer is not None:
+            self.run_observed(item, self.observer)
+        elif isinstance(item, Task):
+            self.run_step(item)
+        else:
+            self.run_handle(item)
+
+    def run_observed(self, item: Any, observer: Any) -> None:
+        """Run an item and let the observer know when it begins and ends."""
+        observer.begins(item)
+        try:
+            if isinstance(item, Task):
+                self.run_step(item)
+            else:
+                self.run_handle(item)
+        finally:
+            observer.ended(item)
+
+    def run_step(self, task: Task) -> None:
+        """Run the next step of a task."""
+        self.current = task
+        if PUBLISHES_EAGERLY:
+            self.publish()
+        waiter = task._fut_waiter
+        task.step(None if waiter is None else outcome_error(waiter))
 
     def run_handle(self, handle: Handle) -> None:
         """Run a callback, outside any task."""
@@ -383,7 +403,6 @@ class Scheduler:
             self.publish()
         if not handle._cancelled:
             handle.run()
-        handle = None  # pyright: ignore[reportAssignmentType]
 
     def clear_current(self) -> None:
         """Let no task be the current one."""
@@ -487,7 +506,7 @@ class Scheduler:
         if delay is None:  # pyright: ignore[reportUnnecessaryComparison]
             raise TypeError("delay must not be None")
         timer = self.timer_after(
-            delay,
+            native.seconds(delay),
             callback,
             args,
             native.copy_context() if context is None else context,

@@ -37,7 +37,7 @@ from asyncio.exceptions import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core import failures, native, running
-from quiesce.core.future import Future, outcome_error
+from quiesce.core.future import Future
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 CoroutineType = types.CoroutineType
 CONTEXT_IS_CHECKED = sys.version_info >= (3, 15)
 task_count = 0
+unnamed_count = 0
 
 
 class TaskWakeup:
@@ -267,21 +268,17 @@ class Task(Future):
 
     def begin(self, coro: Any, name: object, context: Context | None) -> None:
         """Take the coroutine, its name and its context."""
-        global task_count  # noqa: PLW0603 - the numbers count over all loops
+        global task_count, unnamed_count  # noqa: PLW0603 - they count over all loops
         self._coro = coro
         self._context = native.copy_context() if context is None else context
+        task_count += 1
+        self._serial = task_count
         if name is None:
-            task_count += 1
-            self._number = task_count
+            unnamed_count += 1
+            self._number = unnamed_count
         else:
             self._name = str(name)
         self._reports_loss = True
-
-    def awaited_error(self) -> BaseException | None:
-        """Return the error with which what the task waited for ended, if any."""
-        if self._fut_waiter is None:
-            return None
-        return outcome_error(self._fut_waiter)
 
     def step(self, error: BaseException | None) -> int:
         """Run the coroutine until it yields, returns or raises; throw `error` if any.
@@ -292,32 +289,35 @@ class Task(Future):
         if self._status != native.PENDING:
             failures.step_too_late(self, error)
             return 0
+        if error is None and not self._must_cancel:
+            self._fut_waiter = None
+            came = native.send_in(self._context, self._coro)
+        else:
+            came = self.throw_in(error)
+        if native.has_yielded(came):
+            if came is None and self._ready is not None:
+                native.append(self._ready.items, self)
+            else:
+                self.came_to_yield(came)
+        elif native.has_returned(came):
+            self.came_to_return(native.content(came))
+        else:
+            self.came_to_raise(native.content(came))
+        return 0
+
+    def throw_in(self, error: BaseException | None) -> Any:
+        """Resume the coroutine with `error`, or else with the request to cancel."""
         if self._must_cancel:
             if not isinstance(error, CancelledError):
                 error = self.cancelled_error()
             self._must_cancel = False
         self._fut_waiter = None
-        try:
-            if error is None:
-                value = native.send_in(self._context, self._coro)
-            else:
-                value = self._context.run(self._coro.throw, error)
-        except StopIteration as stop:
-            self.came_to_return(stop.value)
-        except BaseException as raised:  # noqa: BLE001 - it is the task's outcome
-            self.came_to_raise(raised)
-        else:
-            if error is None and native.returned():
-                self.came_to_return(value)
-            else:
-                self.came_to_yield(value)
-        self = None  # noqa: PLW0642 - see "Cycles" above
-        return 0
+        return native.throw_in(self._context, self._coro, error)
 
     def ended(self) -> None:
         """Leave the loop's pending tasks."""
-        if self._next is not None:
-            forget_task(self)
+        if self._among is not None:
+            self._among.forget(self)
 
     def came_to_return(self, value: object) -> None:
         """Be done: the coroutine returned."""
@@ -343,6 +343,8 @@ class Task(Future):
             else:
                 failures.step_too_late(self, error)
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                # It ends the loop's run, where it cannot be overlooked.
+                self._unretrieved = False
                 raise error
 
     def came_to_yield(self, yielded: Any) -> None:
@@ -457,61 +459,55 @@ def forget_coroutine(task: Task) -> None:
 
 
 class PendingTasks:
-    """The tasks of one loop that are not done, in the order in which they began.
+    """The tasks of one loop that are not done, held by strong references.
 
-    A ring of tasks through ``_next`` and ``_previous``; ``ring`` itself is no task but
-    the place where it closes. All references are strong and counted.
+    Each knows its place in the list; where one leaves, the last one takes its place
+    (docs/design/pending-tasks.md).
     """
 
-    __slots__ = ("ring",)
+    __slots__ = ("tasks",)
 
     def __init__(self) -> None:
-        self.ring = Task.__new__(Task)
-        self.ring._next = self.ring
-        self.ring._previous = self.ring
+        self.tasks: list[Task] = []
 
     def __len__(self) -> int:
-        return len(self.all())
+        return len(self.tasks)
 
     def add(self, task: Task) -> None:
         """Hold `task` until it is done."""
-        ring = self.ring
-        last = ring._previous
-        task._previous = last
-        task._next = ring
-        last._next = task
-        ring._previous = task
+        task._among = self
+        task._place = native.size(self.tasks)
+        native.append(self.tasks, task)
+
+    def forget(self, task: Task) -> None:
+        """Hold `task`, which is one of them, no more."""
+        task._among = None
+        moved = native.fill_place(self.tasks, task._place)
+        moved._place = task._place
 
     def all(self) -> list[Task]:
-        """Return a new list of all of them, the oldest first."""
-        tasks = []
-        task = self.ring._next
-        while task is not self.ring:
-            tasks.append(task)
-            task = task._next
-        return tasks
+        """Return a new list of all of them, in the order in which they were made."""
+        return sorted(self.tasks, key=serial_number)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Hold none of them any more: the loop is closed."""
-        task = self.ring._next
-        while task is not self.ring:
-            forget_task(task)
-            task = self.ring._next
+        tasks = self.tasks
+        self.tasks = []
+        for task in tasks:
+            task._among = None
 
 
-def forget_task(task: Task) -> None:
-    """Take `task` out of the ring it stands in."""
-    task._previous._next = task._next
-    task._next._previous = task._previous
-    task._next = None
-    task._previous = None
+def serial_number(task: Task) -> int:
+    """Return how many tasks were made before `task`."""
+    return task._serial
 
 
 def cancel_chain(task: Task, msg: object) -> bool:
     """Cancel `task`, and with it what it waits for, however long that chain is.
 
     The chain is followed in a loop, not by recursion: 30,000 tasks that await one
-    another are no more than a list. Raises RecursionError if it leads back into itself.
+    another are no more than a list. Where it leads back into itself, one of the circle
+    waits no longer but is cancelled, and the others by its end.
     """
     task._unretrieved = False
     if task._status != native.PENDING:
@@ -535,7 +531,8 @@ def cancel_chain(task: Task, msg: object) -> bool:
             break
         task = inner
         if task is seen:
-            raise RecursionError(f"tasks await one another in a circle: {task!r}")
+            break_circle(task)
+            break
         steps -= 1
         if not steps:
             seen = task
@@ -545,22 +542,38 @@ def cancel_chain(task: Task, msg: object) -> bool:
     return True
 
 
+def has_last_words(thing: object) -> bool:
+    """Tell whether there is something to report when the task is dropped."""
+    task = thing
+    return task._unretrieved or (task._reports_loss and task._status == native.PENDING)
+
+
+def break_circle(task: Task) -> None:
+    """Let `task`, which awaits itself through other tasks, go on."""
+    waiter: Any = task._fut_waiter
+    waiter.give_up_waiting(task)
+    task._fut_waiter = None
+    task.came_to_yield(None)
+
+
 native.inherit_attributes(Task, Future)
+native.finalize_only_if(Task, has_last_words)
 native.keep_freed(Task)
 
 native.give_defaults(
     Task,
     {
+        "_among": None,
         "_context": None,
         "_coro": None,
         "_fut_waiter": None,
         "_must_cancel": False,
         "_name": None,
-        "_next": None,
         "_num_cancels_requested": 0,
         "_number": 0,
-        "_previous": None,
+        "_place": 0,
         "_reports_loss": False,
+        "_serial": 0,
     },
 )
 

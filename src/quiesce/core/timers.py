@@ -138,8 +138,8 @@ class TimerHeap:
         timer._order = self.added
         timer._scheduled = True
         timer._heap = self
-        self.heap.append(timer)
-        sift_up(self.heap, len(self.heap) - 1, timer)
+        native.append(self.heap, timer)
+        sift_up(self.heap, native.size(self.heap) - 1, timer)
 
     def first(self) -> TimerHandle | None:
         """Return the timer that is due next, or None; drop cancelled ones before."""
@@ -162,17 +162,18 @@ class TimerHeap:
         if not self.heap:
             raise IndexError("no timers")
         first = self.heap[0]
-        last = self.heap.pop()
+        last = native.take_last(self.heap)
         if last is not first:
+            self.heap[0] = last
             sift_down(self.heap, 0, last)
         first._scheduled = False
         return first
 
     def note_cancelled(self, timer: TimerHandle) -> None:
         """Count a cancelled timer, or drop it if that costs nothing."""
-        size = len(self.heap)
+        size = native.size(self.heap)
         if size and self.heap[size - 1] is timer:
-            self.heap.pop()
+            native.take_last(self.heap)
             timer._scheduled = False
         else:
             self.cancelled += 1
@@ -242,20 +243,20 @@ def earlier(one: TimerHandle, other: TimerHandle) -> bool:
 
 
 def sift_up(heap: list[TimerHandle], place: int, timer: TimerHandle) -> None:
-    """Move `timer` up from the free `place` until its parent is earlier."""
+    """Move `timer` up from its `place` until its parent is earlier."""
     while place > 0:
         parent = (place - 1) >> 1
         above = heap[parent]
         if not earlier(timer, above):
             break
-        heap[place] = above
+        native.rearrange(heap, place, above)
         place = parent
-    heap[place] = timer
+    native.rearrange(heap, place, timer)
 
 
 def sift_down(heap: list[TimerHandle], place: int, timer: TimerHandle) -> None:
-    """Move `timer` from the free `place` downwards until its children are later."""
-    size = len(heap)
+    """Move `timer` down from its `place` until its children are later."""
+    size = native.size(heap)
     child = 2 * place + 1
     while child < size:
         below = heap[child]
@@ -266,10 +267,10 @@ def sift_down(heap: list[TimerHandle], place: int, timer: TimerHandle) -> None:
                 child += 1
         if not earlier(below, timer):
             break
-        heap[place] = below
+        native.rearrange(heap, place, below)
         place = child
         child = 2 * place + 1
-    heap[place] = timer
+    native.rearrange(heap, place, timer)
 
 
 native.keep_freed(TimerHandle)
