@@ -300,3 +300,140 @@ def test_ctrl_c_in_resume_writing_comes_out_and_the_transport_still_closes(
         loop.run_until_complete(receiving)
     assert run(receiving) == MUCH
     assert run(recorder.lost) is None
+
+
+def nothing_arrived(peer):
+    try:
+        peer.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    return False
+
+
+@pytest.fixture
+def in_an_iteration(loop):
+    """Call a function while the loop runs; what it raises comes out."""
+
+    def in_an_iteration(function):
+        def call():
+            loop.stop()
+            outcome.append(function())
+
+        outcome = []
+        loop.call_soon(call)
+        loop.run_forever()
+        return outcome[0]
+
+    return in_an_iteration
+
+
+def test_small_writes_leave_together_when_the_iteration_ends(
+    connect, run, in_an_iteration
+):
+    recorder = connect()
+
+    def write():
+        for piece in (b"one ", bytearray(b"two "), memoryview(b"three")):
+            recorder.transport.write(piece)
+        return nothing_arrived(recorder.peer), recorder.transport
+
+    nothing, transport = in_an_iteration(write)
+    assert nothing
+    assert transport.get_write_buffer_size() == 0
+    assert recorder.peer.recv(100) == b"one two three"
+    run(recorder.end())
+
+
+def test_small_writes_leave_together_when_the_protocol_returns(connect, run):
+    seen = []
+
+    class Answering(Recorder):
+        def data_received(self, data):
+            self.transport.write(b"an")
+            self.transport.write(b"swer")
+            seen.append(nothing_arrived(self.peer))
+            super().data_received(data)
+
+    recorder = connect(Answering())
+    recorder.peer.send(b"question")
+    assert run(recorder.receive(6)) == b"answer"
+    assert seen == [True]
+    run(recorder.end())
+
+
+def test_a_large_write_takes_the_small_ones_before_it_along(
+    connect, run, in_an_iteration
+):
+    recorder = connect()
+
+    def write():
+        recorder.transport.write(b"small")
+        recorder.transport.write(MUCH)
+        recorder.transport.write(b"small")
+
+    in_an_iteration(write)
+    expected = b"small" + MUCH + b"small"
+    assert run(recorder.receive(len(expected))) == expected
+    run(recorder.end())
+
+
+def test_many_small_writes_are_sent_before_the_iteration_ends(
+    connect, run, in_an_iteration
+):
+    recorder = connect()
+
+    def write():
+        for _ in range(100):
+            recorder.transport.write(bytes(1000))
+        return nothing_arrived(recorder.peer)
+
+    assert not in_an_iteration(write)
+    assert run(recorder.receive(100_000)) == bytes(100_000)
+    run(recorder.end())
+
+
+def test_a_small_write_outside_of_a_run_leaves_at_once(connect, run):
+    recorder = connect()
+    recorder.transport.write(b"now")
+    assert recorder.peer.recv(100) == b"now"
+    run(recorder.end())
+
+
+@pytest.mark.parametrize("end", ["close", "abort", "write_eof"])
+def test_what_was_written_just_before_the_end_arrives(
+    connect, run, in_an_iteration, end
+):
+    recorder = connect()
+
+    def write_and_end():
+        recorder.transport.write(b"last words")
+        getattr(recorder.transport, end)()
+
+    in_an_iteration(write_and_end)
+    assert run(recorder.receive(10)) == b"last words"
+    assert recorder.peer.recv(1) == b""
+    run(recorder.end())
+
+
+def test_a_small_write_arrives_though_an_error_ends_the_run(connect, run, loop):
+    recorder = connect()
+
+    def write_and_exit():
+        recorder.transport.write(b"last words")
+        raise SystemExit
+
+    loop.call_soon(write_and_exit)
+    with pytest.raises(SystemExit):
+        loop.run_forever()
+    assert run(recorder.receive(10)) == b"last words"
+    run(recorder.end())
+
+
+def test_a_small_write_pauses_nobody_that_the_socket_would_not(
+    connect, run, in_an_iteration
+):
+    recorder = connect()
+    recorder.transport.set_write_buffer_limits(high=0)
+    in_an_iteration(lambda: recorder.transport.write(b"small"))
+    assert recorder.calls == ["made"]
+    run(recorder.end())

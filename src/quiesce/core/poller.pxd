@@ -1,6 +1,7 @@
 cdef class Watcher:
     cdef object __weakref__
     cpdef on_ready(self, int events)
+    cpdef on_iteration_end(self)
 
 
 cdef class Poller:

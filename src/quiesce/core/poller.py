@@ -33,6 +33,14 @@ class Watcher:
         """
         raise NotImplementedError
 
+    def on_iteration_end(self) -> None:
+        """Act at the end of an iteration; see `Scheduler.at_iteration_end`.
+
+        Called by the loop in its own thread, outside any task. What this raises ends
+        `Scheduler.run_forever`.
+        """
+        raise NotImplementedError
+
 
 class Poller:
     """Tells watchers about file descriptors; only `wake` may be called anywhere."""

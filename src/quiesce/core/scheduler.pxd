@@ -2,7 +2,7 @@ cimport cython
 from quiesce.core cimport native
 from quiesce.core.future cimport Future, new_future, outcome_error
 from quiesce.core.handle cimport Handle, make_handle
-from quiesce.core.poller cimport Poller
+from quiesce.core.poller cimport Poller, Watcher
 from quiesce.core.ready cimport ReadyQueue
 from quiesce.core.task cimport PendingTasks, Task, new_task
 from quiesce.core.timers cimport TimerHandle, TimerHeap, make_timer
@@ -27,6 +27,7 @@ cdef class Scheduler:
     cdef readonly object async_generators
     cdef public double slow_callback_duration
     cdef public object observer
+    cdef list ending
     cdef object incoming
     cdef object exception_handler
     cdef object task_factory
@@ -67,6 +68,11 @@ cdef class Scheduler:
     @cython.final
     @cython.locals(ready=ReadyQueue, batch=list, taken=Py_ssize_t, count=Py_ssize_t)
     cdef int run_batch(self) except -1
+    @cython.final
+    cdef int at_iteration_end(self, Watcher watcher) except -1
+    @cython.final
+    @cython.locals(ending=list, told=Py_ssize_t, watcher=Watcher)
+    cdef int end_iteration(self) except -1
     @cython.final
     cdef inline int run_item(self, object item) except -1
     @cython.final

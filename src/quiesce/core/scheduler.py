@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from quiesce.core.clock import Clock
     from quiesce.core.handle import Handle
-    from quiesce.core.poller import Poller
+    from quiesce.core.poller import Poller, Watcher
     from quiesce.core.timers import TimerHandle
 
 T = TypeVar("T")
@@ -92,6 +92,7 @@ class Scheduler:
         "debug",
         "direct_ready",
         "eager_tasks",
+        "ending",
         "exception_handler",
         "fd_callbacks",
         "has_incoming",
@@ -131,6 +132,7 @@ class Scheduler:
         self.fd_callbacks = FdCallbacks(poller, self.ready)
         self.async_generators = AsyncGenerators(self)
         self.origins = OriginTracking()
+        self.ending: list[Watcher] = []
         self.incoming = deque()
         self.has_incoming = False
         self.interrupted = False
@@ -254,6 +256,7 @@ class Scheduler:
             raise RuntimeError("Cannot close a running event loop")
         if self.closed:
             return
+        self.end_iteration()
         self.closed = True
         self.ready.close()
         self.timers.clear()
@@ -294,6 +297,8 @@ class Scheduler:
         if self.poll_is_due():
             self.look_outside()
         self.run_ready()
+        if self.ending:
+            self.end_iteration()
 
     def poll_is_due(self) -> bool:
         """Tell whether to look outside before what is ready runs."""
@@ -367,6 +372,27 @@ class Scheduler:
                 ready.spare = batch
             else:
                 ready.put_back(batch, taken)
+
+    def at_iteration_end(self, watcher: Watcher) -> None:
+        """Call ``watcher.on_iteration_end()`` once, when this iteration ends.
+
+        Between runs and before `close` counts as the end of one.
+        """
+        self.ending.append(watcher)
+
+    def end_iteration(self) -> None:
+        """Tell those who asked for it that the iteration ends."""
+        ending = self.ending
+        self.ending = []
+        told = 0
+        try:
+            while told < len(ending):
+                watcher = ending[told]
+                told += 1
+                watcher.on_iteration_end()
+        finally:
+            # Those behind one that raised.
+            self.ending += ending[told:]
 
     def run_item(self, item: Any) -> None:
         """Run a task's next step, or a callback outside any task."""

@@ -10,6 +10,7 @@ cdef extern from "native_socket.h":
     const Py_ssize_t WOULD_BLOCK "QUIESCE_WOULD_BLOCK"
     object receive "quiesce_net_receive"(object sock, int fd, bint expects_much)
     Py_ssize_t receive_into "quiesce_net_receive_into"(object sock, int fd, object buffer) except -2
+    Py_ssize_t size_of "quiesce_size_of"(object data) except -2
     Py_ssize_t send "quiesce_net_send"(object sock, int fd, object data) except -2
     Py_ssize_t send_chunks "quiesce_net_send_chunks"(object sock, int fd, list chunks, Py_ssize_t first, Py_ssize_t offset) except -2
     int tell_in "quiesce_tell_in"(object context, object callback, object argument) except -1

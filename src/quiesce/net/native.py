@@ -45,6 +45,11 @@ def receive_into(sock: socket.socket, fd: int, buffer: Any) -> int:
         return WOULD_BLOCK
 
 
+def size_of(data: Any) -> int:
+    """Return how many bytes there are in a bytes, bytearray or memoryview object."""
+    return len(data) if type(data) is bytes else memoryview(data).nbytes
+
+
 def send(sock: socket.socket, fd: int, data: Any) -> int:
     """Send bytes from the beginning of `data`; return how many, or WOULD_BLOCK."""
     try:

@@ -75,6 +75,15 @@ static Py_ssize_t quiesce_receive_into(int fd, PyObject *buffer) {
     return count;
 }
 
+/* Bytes in a bytes, bytearray or memoryview object. */
+static inline Py_ssize_t quiesce_size_of(PyObject *data) {
+    if (PyBytes_Check(data))
+        return PyBytes_GET_SIZE(data);
+    if (PyMemoryView_Check(data))
+        return PyMemoryView_GET_BUFFER(data)->len;
+    return PyObject_Size(data);
+}
+
 static Py_ssize_t quiesce_send(int fd, PyObject *data) {
     Py_buffer view;
     ssize_t count;
@@ -128,9 +137,12 @@ static int quiesce_tell_in(PyObject *context, PyObject *callback, PyObject *argu
 }
 
 static PyObject *quiesce_ask_in(PyObject *context, PyObject *callback, PyObject *args) {
+    PyObject *value;
     if (PyContext_Enter(context) < 0)
         return NULL;
-    return quiesce_leave_after(context, PyObject_Call(callback, args, NULL));
+    value = PyObject_Vectorcall(
+        callback, ((PyTupleObject *)args)->ob_item, PyTuple_GET_SIZE(args), NULL);
+    return quiesce_leave_after(context, value);
 }
 
 #endif

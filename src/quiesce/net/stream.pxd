@@ -1,6 +1,7 @@
 cimport cython
 from quiesce.core cimport native
 from quiesce.core.poller cimport Poller, Watcher
+from quiesce.core.scheduler cimport Scheduler
 from quiesce.net cimport native as calls
 from quiesce.net.write_buffer cimport WriteBuffer
 
@@ -9,18 +10,22 @@ cdef int WRITABLE
 cdef int HALF_CLOSED
 cdef int FAILED
 cdef int FAIR_SHARE
+cdef Py_ssize_t SMALL
+cdef Py_ssize_t COLLECTED
 cdef Py_ssize_t MUCH
 cdef Py_ssize_t FORGIVEN_WRITES
 cdef tuple ANY_SIZE
 
 
 cdef class SocketStream(Watcher):
-    cdef object _loop
+    cdef Scheduler _loop
     cdef Poller _poller
     cdef object _sock
     cdef object _transport
     cdef object _protocol
     cdef object _data_received
+    cdef object _get_buffer
+    cdef object _buffer_updated
     cdef object _server
     cdef object _context
     cdef WriteBuffer _buffer
@@ -37,6 +42,8 @@ cdef class SocketStream(Watcher):
     cdef bint _paused
     cdef bint _writing_paused
     cdef bint _closing
+    cdef bint _collecting
+    cdef bint _delivering
     cdef bint _eof_received
     cdef bint _eof_written
     cdef bint _lost
@@ -74,7 +81,11 @@ cdef class SocketStream(Watcher):
     cpdef resume_reading(self)
 
     cpdef write(self, object data)
-    @cython.locals(sent=Py_ssize_t, size=Py_ssize_t)
+    cdef bint may_collect(self) noexcept
+    cdef collect(self, object data)
+    cpdef on_iteration_end(self)
+    cdef send_collected(self)
+    @cython.locals(sent=Py_ssize_t)
     cdef send_now(self, object data)
     cdef queue(self, object data, Py_ssize_t sent)
     @cython.locals(share=int, sent=Py_ssize_t, buffer=WriteBuffer)

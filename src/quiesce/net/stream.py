@@ -16,7 +16,11 @@ Invariant: every stream that was started is finished exactly once, whatever fail
 
 Where the poller reports changes only, it is asked once for all of them. So a stream
 must remember what it was told and did not act on: `_readable` says that there may be
-more to receive; having bytes to send implies that the socket refused to take more.
+more to receive; having bytes to send implies that the socket refused to take more, or
+that they are being *collected*.
+
+Small writes are collected and sent together at the end of the iteration, because each
+send wakes the peer and costs more than its bytes: `docs/design/collected-writes.md``.
 
 What the protocol does runs in the transport's context. Code here that enters that
 context must not run in it already, so what is queued to go on later runs in another.
@@ -37,6 +41,10 @@ from quiesce.net.write_buffer import WriteBuffer, refuse_what_is_no_bytes
 
 # Calls of the system in a row for one stream, before the others have their turn.
 FAIR_SHARE = 8
+# Bytes; shorter writes are collected.
+SMALL = 4 * 1024
+# Bytes; so much is not collected any longer, but sent.
+COLLECTED = 16 * 1024
 # Bytes; a stream that received this much at once will probably do so again.
 MUCH = 16 * 1024
 # Writes after the connection was lost that pass without a word.
@@ -51,14 +59,18 @@ class SocketStream(Watcher):
     __slots__ = (
         "_asked",
         "_buffer",
+        "_buffer_updated",
         "_closing",
+        "_collecting",
         "_context",
         "_data_received",
+        "_delivering",
         "_edge",
         "_eof_received",
         "_eof_written",
         "_expects_much",
         "_fd",
+        "_get_buffer",
         "_hung_up",
         "_is_buffered",
         "_is_tcp",
@@ -93,6 +105,8 @@ class SocketStream(Watcher):
         self._server = server
         self._context = native.copy_context()
         self._buffer = WriteBuffer()
+        self._collecting = False
+        self._delivering = False
         self._asked = 0
         self._started = False
         self._readable = False
@@ -130,6 +144,9 @@ class SocketStream(Watcher):
         """Receive nothing more, send what waits, then finish."""
         if self._closing:
             return
+        self.send_collected()
+        if self._closing:
+            return
         self._closing = True
         if self._buffer.size:
             self.ask_poller()
@@ -138,6 +155,9 @@ class SocketStream(Watcher):
 
     def force_close(self, error: BaseException | None) -> None:
         """Drop what waits and finish, with `error` as the reason."""
+        if error is None:
+            # Those bytes were written when the socket might have taken them.
+            self.send_collected()
         if not self._lost:
             self._closing = True
             self._buffer.clear()
@@ -153,7 +173,7 @@ class SocketStream(Watcher):
         """Tell the protocol that it is over, and let go of everything."""
         transport, protocol, server = self._transport, self._protocol, self._server
         sock = self._sock
-        self._data_received = None
+        self._data_received = self._get_buffer = self._buffer_updated = None
         try:
             protocol.connection_lost(error)
         finally:
@@ -202,6 +222,8 @@ class SocketStream(Watcher):
         self._protocol: Any = protocol
         self._is_buffered = isinstance(protocol, BufferedProtocol)
         self._data_received: Any = getattr(protocol, "data_received", None)
+        self._get_buffer: Any = getattr(protocol, "get_buffer", None)
+        self._buffer_updated: Any = getattr(protocol, "buffer_updated", None)
 
     def get_protocol(self) -> Any:
         """Return the protocol, None once finished."""
@@ -257,15 +279,20 @@ class SocketStream(Watcher):
     def receive(self) -> None:
         """Give the protocol what has arrived, until nothing is left or others wait."""
         share = FAIR_SHARE
-        while self._readable and self.may_receive():
-            if share == 0:
-                self._loop.call_soon(self.receive)
-                break
-            share -= 1
-            if self._is_buffered:
-                self.receive_buffered()
-            else:
-                self.receive_bytes()
+        self._delivering = True
+        try:
+            while self._readable and self.may_receive():
+                if share == 0:
+                    self._loop.call_soon(self.receive)
+                    break
+                share -= 1
+                if self._is_buffered:
+                    self.receive_buffered()
+                else:
+                    self.receive_bytes()
+        finally:
+            self._delivering = False
+            self.send_collected()
 
     def receive_bytes(self) -> None:
         """Receive once, as a new bytes object."""
@@ -310,7 +337,7 @@ class SocketStream(Watcher):
             return
         self.note_received(count, len(buffer))
         try:
-            calls.tell_in(self._context, self._protocol.buffer_updated, count)
+            calls.tell_in(self._context, self._buffer_updated, count)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 - asyncio reports these too
@@ -319,7 +346,7 @@ class SocketStream(Watcher):
     def ask_for_buffer(self) -> Any:
         """Return the protocol's memory to receive into; None if it gives none."""
         try:
-            buffer = calls.ask_in(self._context, self._protocol.get_buffer, ANY_SIZE)
+            buffer = calls.ask_in(self._context, self._get_buffer, ANY_SIZE)
             if len(buffer) > 0:
                 return buffer
             error = RuntimeError("get_buffer() returned an empty buffer")
@@ -387,10 +414,49 @@ class SocketStream(Watcher):
             return
         if self._lost:
             self.warn_of_lost_write()
-        elif self._buffer.size:
-            self.queue(data, 0)
+        elif calls.size_of(data) < SMALL and self.may_collect():
+            self.collect(data)
         else:
+            self.send_collected()
+            if self._buffer.size:
+                self.queue(data, 0)
+            elif not self._lost:
+                self.send_now(data)
+
+    def may_collect(self) -> bool:
+        """Tell whether a small write may wait, for the end of the iteration at most."""
+        if self._collecting:
+            return True
+        return not self._buffer.size and self._loop._thread_id is not None
+
+    def collect(self, data: Any) -> None:
+        """Keep a small write until the protocol returns, or the iteration ends."""
+        if not self._collecting:
+            self._collecting = True
+            if not self._delivering:
+                self._loop.at_iteration_end(self)
+        self._buffer.append(bytes(data), 0)
+        if self._buffer.size >= COLLECTED:
+            self.send_collected()
+
+    def on_iteration_end(self) -> None:
+        """Send what was collected."""
+        self.send_collected()
+
+    def send_collected(self) -> None:
+        """Send what was collected, if anything, as far as the socket takes it."""
+        if not self._collecting:
+            return
+        self._collecting = False
+        if len(self._buffer.chunks) == 1:
+            data = self._buffer.chunks[0]
+            self._buffer.clear()
             self.send_now(data)
+            return
+        self.flush()
+        if self._buffer.size and not self._lost:
+            self.ask_poller()
+            self.pause_if_full()
 
     def send_now(self, data: Any) -> None:
         """Send `data`, before which nothing waits."""
@@ -403,8 +469,7 @@ class SocketStream(Watcher):
             return
         if sent == calls.WOULD_BLOCK:
             sent = 0
-        size = len(data) if type(data) is bytes else memoryview(data).nbytes
-        if sent < size:
+        if sent < calls.size_of(data):
             self.queue(data, sent)
 
     def queue(self, data: Any, sent: int) -> None:
@@ -418,7 +483,7 @@ class SocketStream(Watcher):
         """Send what waits, until nothing is left, the system refuses or others wait."""
         share = FAIR_SHARE
         buffer = self._buffer
-        if not buffer.size:
+        if not buffer.size or self._collecting:
             return
         while buffer.size:
             if share == 0:
@@ -465,8 +530,9 @@ class SocketStream(Watcher):
         """Tell the peer, once all is sent, that no more comes; harmless if repeated."""
         if self._closing or self._eof_written:
             return
+        self.send_collected()
         self._eof_written = True
-        if not self._buffer.size:
+        if not self._buffer.size and not self._lost:
             self.shut_down_writing()
 
     def shut_down_writing(self) -> None:
@@ -504,6 +570,9 @@ class SocketStream(Watcher):
     def pause_if_full(self) -> None:
         """Ask the protocol to write no more for now, if much waits already."""
         if self._writing_paused or self._buffer.size <= self._buffer.high:
+            return
+        if self._collecting:
+            # The socket may take all of it yet.
             return
         self._writing_paused = True
         try:
