@@ -350,11 +350,7 @@ class Scheduler:
         if native.size(self.ready.items) == 1:
             # So often that it pays not to swap the lists.
             self.unpolled += 1
-            item = native.take_last(self.ready.items)
-            if self.observer is None:
-                self.run_item(item)
-            else:
-                self.run_observed(item)
+            self.run_item(native.take_last(self.ready.items))
         else:
             self.run_batch()
 
@@ -367,13 +363,8 @@ class Scheduler:
         taken = 0
         try:
             while taken < count:
-                item = batch[taken]
-                batch[taken] = None
                 taken += 1
-                if self.observer is None:
-                    self.run_item(item)
-                else:
-                    self.run_observed(item)
+                self.run_item(native.take(batch, taken - 1))
         finally:
             self.unpolled += taken
             if taken == count:
@@ -403,26 +394,33 @@ class Scheduler:
             # Those behind one that raised.
             self.ending += ending[told:]
 
-    def run_observed(self, item: Any) -> None:
+    def run_item(self, item: Any) -> None:
+        """Run a task's next step, or a callback outside any task."""
+        if self.observer is not None:
+            self.run_observed(item, self.observer)
+        elif isinstance(item, Task):
+            self.run_step(item)
+        else:
+            self.run_handle(item)
+
+    def run_observed(self, item: Any, observer: Any) -> None:
         """Run an item and let the observer know when it begins and ends."""
-        observer: Any = self.observer
         observer.begins(item)
         try:
-            self.run_item(item)
+            if isinstance(item, Task):
+                self.run_step(item)
+            else:
+                self.run_handle(item)
         finally:
             observer.ended(item)
 
-    def run_item(self, item: Any) -> None:
-        """Run a task's next step, or a callback outside any task."""
-        if isinstance(item, Task):
-            task = item
-            self.current = task
-            if PUBLISHES_EAGERLY:
-                self.publish()
-            waiter = task._fut_waiter
-            task.step(None if waiter is None else outcome_error(waiter))
-        else:
-            self.run_handle(item)
+    def run_step(self, task: Task) -> None:
+        """Run the next step of a task."""
+        self.current = task
+        if PUBLISHES_EAGERLY:
+            self.publish()
+        waiter = task._fut_waiter
+        task.step(None if waiter is None else outcome_error(waiter))
 
     def run_handle(self, handle: Handle) -> None:
         """Run a callback, outside any task."""

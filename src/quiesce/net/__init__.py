@@ -3,6 +3,6 @@
 `resolve` finds addresses, `connect` makes connections, `bind` and `listen` wait for
 them, `unix_socket` does both at a path. `stream` moves the bytes behind `transport`,
 what users hold; `write_buffer` and `flow_control` keep what cannot be sent yet.
-`datagram`, which `endpoint` makes, and `pipe` are the other kinds of transport;
-`sock_calls` is for sockets without one.
+`datagram` does the same for messages behind `datagram_transport`, which `endpoint`
+makes; `pipe` is the third kind of transport. `sock_calls` is for sockets without one.
 """

@@ -1,228 +1,462 @@
-"""Datagram sockets as transports; `endpoint` makes them.
+"""One datagram socket: from the system to the protocol, and back.
 
-A `DatagramTransport` sends and receives whole messages, of UDP or of this machine's own
-sockets. An error concerns one message, not the transport: the protocol hears of it in
-``error_received``.
+`DatagramSocket` does the work behind `datagram_transport.DatagramTransport`, which
+users hold. Read `stream` before this: the states are the same, and so is what the
+contexts and an edge-triggered poller ask for.
+
+Answers are collected while a batch of messages is received, and sent together after it:
+each send may wake a peer. What is sent at any other time goes out at once. A message
+that waits was either collected or refused by the system.
+
+An error concerns one message, not the socket: the protocol hears of it in
+``error_received``, in an iteration of its own unless `sendto` could tell at once.
 """
 
 from __future__ import annotations
 
-import asyncio
-import warnings
+import socket
 from asyncio.constants import LOG_THRESHOLD_FOR_CONNLOST_WRITES
 from asyncio.log import logger
-from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from quiesce.core import native
+from quiesce.core.poller import FAILED, READABLE, WRITABLE, Watcher
+from quiesce.net import native as calls
 from quiesce.net.flow_control import FlowControl
-from quiesce.net.transport import refuse_descriptor_in_use, socket_facts
 from quiesce.net.write_buffer import refuse_what_is_no_bytes
 
-if TYPE_CHECKING:
-    import socket
-
-# Bytes; no message is longer.
-RECEIVE_SIZE = 256 * 1024
+# Messages in a row from one socket, and how long that may take, before others have
+# their turn. One datagram socket often serves many peers.
+FAIR_SHARE = 64
+PATIENCE = 3 * native.TICKS_PER_100_US
 # What a waiting message counts beside its bytes, so that empty ones count too.
 HEADER_SIZE = 8
-# Errors by which a send says that it would have to wait.
-NOT_READY = (BlockingIOError, InterruptedError)
+# Bytes; more is not collected, but sent.
+MUCH = 64 * 1024
+# Seconds from one try to the next where no event says when to try.
+RETRY_DELAY = 0.001
+# Writes after the socket was lost that pass without a word.
+FORGIVEN_WRITES = LOG_THRESHOLD_FOR_CONNLOST_WRITES
 
 
-# asyncio's own is both, and programs ask for either.
-class DatagramTransport(asyncio.DatagramTransport, asyncio.Transport):
-    """A datagram socket; ended by `close` or `abort`."""
+class DatagramSocket(Watcher):
+    """The working half of a datagram transport, in the context it was made in.
 
-    # None once finished.
-    _sock: Any = None
+    `remote` is the only address that `sendto` may be given, or None. `is_connected`
+    says that the system knows it too.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_closing",
+        "_collecting",
+        "_context",
+        "_datagram_received",
+        "_edge",
+        "_family",
+        "_fd",
+        "_flow",
+        "_is_connected",
+        "_loop",
+        "_lost",
+        "_lost_writes",
+        "_must_retry",
+        "_poller",
+        "_protocol",
+        "_readable",
+        "_remote",
+        "_size",
+        "_sock",
+        "_started",
+        "_transport",
+        "_waiting",
+    )
 
     def __init__(
-        self, loop: Any, sock: socket.socket, protocol: Any, address: Any, waiter: Any
+        self,
+        loop: Any,
+        sock: socket.socket,
+        protocol: Any,
+        transport: Any,
+        remote: Any,
+        is_connected: bool,
     ) -> None:
-        super().__init__(socket_facts(sock, None))
-        refuse_descriptor_in_use(loop, sock)
         self._loop = loop
-        self._sock = sock
+        self._poller = loop.poller
+        self._edge = loop.poller.edge_triggered
+        # None once finished.
+        self._sock: Any = sock
         self._fd = sock.fileno()
-        self._protocol: Any = protocol
-        self._address = address
-        # The name of an unnamed socket of this machine is empty, but a name.
-        self._is_connected = self.get_extra_info("peername") is not None
-        self._waiting: deque[tuple[bytes, Any]] = deque()
+        self._family = int(sock.family)
+        self._remote = remote
+        self._is_connected = is_connected
+        # An unconnected socket of this machine can be written to as far as the poller
+        # knows, also while the receiver it is to reach has no room.
+        unix = getattr(socket, "AF_UNIX", None)
+        self._must_retry = sock.family == unix and not is_connected
+        self._transport = transport
+        self._context = native.copy_context()
+        self._flow = FlowControl(loop, transport)
+        self._waiting: list[tuple[bytes, Any]] = []
         self._size = 0
-        self._flow = FlowControl(loop, self)
+        self._asked = 0
+        self._started = False
+        self._readable = False
+        self._collecting = False
         self._closing = False
         self._lost = False
         self._lost_writes = 0
-        loop.call_soon(self._start, waiter)
+        self.set_protocol(protocol)
 
     def __repr__(self) -> str:
-        state = " closed" if self._sock is None else " closing" if self._closing else ""
-        return f"<{type(self).__name__}{state} fd={self._fd} bufsize={self._size}>"
+        return repr(self._transport)
 
-    def __del__(self) -> None:
-        if self._sock is not None:
-            warnings.warn(
-                f"unclosed transport {self!r}",
-                ResourceWarning,
-                stacklevel=1,
-                source=self,
-            )
-            self._sock.close()
+    # -- the beginning and the end
 
-    def _start(self, waiter: Any) -> None:
+    def begin(self, waiter: Any) -> None:
+        """Queue `start`."""
+        self._loop.call_soon(self.start, waiter, context=self._context)
+
+    def start(self, waiter: Any) -> None:
         """Tell the protocol, then begin to receive, then wake `waiter`."""
         try:
-            self._protocol.connection_made(self)
+            self._protocol.connection_made(self._transport)
         finally:
-            if not self._closing:
-                self._loop.add_reader(self._fd, self._receive)
+            self._started = True
+            self.ask_poller()
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)
 
-    def _receive(self) -> None:
-        """Give the protocol one message."""
-        if self._lost:
-            return
-        try:
-            data, address = self._sock.recvfrom(RECEIVE_SIZE)
-        except NOT_READY:
-            pass
-        except OSError as error:
-            self._protocol.error_received(error)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001 - an address can be unreadable
-            self._fatal(error, "Fatal read error on datagram transport")
-        else:
-            self._protocol.datagram_received(data, address)
-
-    def sendto(self, data: Any, addr: Any = None) -> None:
-        """Send one message, or keep a copy of it until the system takes it.
-
-        Raises TypeError for what is not bytes-like, and ValueError for another address
-        than that of the endpoint, if it has one.
-        """
-        refuse_what_is_no_bytes(data)
-        if self._address:
-            if addr not in (None, self._address):
-                raise ValueError(f"Invalid address: must be None or {self._address}")
-            addr = self._address
-        if self._lost:
-            if self._address and self._lost_writes >= LOG_THRESHOLD_FOR_CONNLOST_WRITES:
-                logger.warning("socket.send() raised exception.")
-            self._lost_writes += 1
-            return
-        if self._waiting or not self._send(data, addr):
-            if not self._waiting:
-                self._loop.add_writer(self._fd, self._send_waiting)
-            self._waiting.append((bytes(data), addr))
-            self._size += len(data) + HEADER_SIZE
-            self._flow.note_more(self._size)
-
-    def _send(self, data: Any, address: Any) -> bool:
-        """Send one message; return False if that would have to wait."""
-        try:
-            if self._is_connected:
-                self._sock.send(data)
-            else:
-                self._sock.sendto(data, address)
-        except NOT_READY:
-            return False
-        except OSError as error:
-            self._protocol.error_received(error)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001 - an address can be anything
-            self._fatal(error, "Fatal write error on datagram transport")
-        return True
-
-    def _send_waiting(self) -> None:
-        """Send the messages that wait."""
-        while self._waiting and self._send(*self._waiting[0]):
-            # A fatal error has dropped them all.
-            if self._waiting:
-                data, _ = self._waiting.popleft()
-                self._size -= len(data) + HEADER_SIZE
-        if self._lost:
-            return
-        self._flow.note_less(self._size)
-        if not self._waiting:
-            self._loop.remove_writer(self._fd)
-            if self._closing:
-                self._lose(None)
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Let `protocol` hear of everything from now on."""
-        self._protocol = protocol
-
-    def get_protocol(self) -> Any:
-        """Return the protocol; None once closed."""
-        return self._protocol
-
-    def is_closing(self) -> bool:
-        """Tell whether the transport is closing or closed."""
-        return self._closing
-
     def close(self) -> None:
-        """Receive nothing more, send what waits, then close; harmless if repeated."""
+        """Receive nothing more, send what waits, then finish."""
         if self._closing:
             return
         self._closing = True
-        self._loop.remove_reader(self._fd)
-        if not self._waiting:
-            self._lose(None)
+        if self._waiting:
+            self.ask_poller()
+        else:
+            self.lose(None)
 
-    def abort(self) -> None:
-        """Drop what waits, and close; harmless if repeated."""
-        self._lose(None)
+    def abort(self, error: BaseException | None) -> None:
+        """Drop what waits and finish, with `error` as the reason."""
+        if self._collecting and error is None:
+            # These were sent when the system might have taken them.
+            self.send_waiting()
+        if not self._lost:
+            self._closing = True
+            self._collecting = False
+            self._waiting = []
+            self._size = 0
+            self.lose(error)
 
-    def _fatal(self, error: BaseException, message: str) -> None:
-        self._loop.call_exception_handler(
-            {
-                "message": message,
-                "exception": error,
-                "transport": self,
-                "protocol": self._protocol,
-            }
-        )
-        self._lose(error)
+    def lose(self, error: BaseException | None) -> None:
+        """Send and receive nothing more, and queue `finish`."""
+        self._loop.call_soon(self.finish, error, context=self._context)
+        self._lost = True
+        self._poller.unwatch(self._fd)
 
-    def _lose(self, error: BaseException | None) -> None:
-        """Drop what waits, and queue the end."""
-        if self._lost:
-            return
-        self._lost = self._closing = True
-        self._waiting.clear()
-        self._size = 0
-        self._loop.remove_reader(self._fd)
-        self._loop.remove_writer(self._fd)
-        self._loop.call_soon(self._finish, error)
-
-    def _finish(self, error: BaseException | None) -> None:
-        """Tell the protocol that it is over, and close the socket."""
+    def finish(self, error: BaseException | None) -> None:
+        """Tell the protocol that it is over, and let go of everything."""
         protocol, sock = self._protocol, self._sock
-        self._protocol = self._sock = None
+        self._datagram_received = None
         try:
             protocol.connection_lost(error)
         finally:
             sock.close()
+            self._sock = self._protocol = self._transport = None
+            self._flow.forget_transport()
+
+    def abandon(self) -> bool:
+        """Close the socket of a transport nobody holds; tell whether it was open."""
+        sock = self._sock
+        if sock is None:
+            return False
+        self._sock = None
+        self._poller.unwatch(self._fd)
+        sock.close()
+        return True
+
+    def is_closing(self) -> bool:
+        """Tell whether the end has begun."""
+        return self._closing
+
+    def is_closed(self) -> bool:
+        """Tell whether the socket was closed."""
+        return self._sock is None
+
+    def set_protocol(self, protocol: Any) -> None:
+        """Let `protocol` hear of everything from now on."""
+        self._protocol: Any = protocol
+        self._datagram_received: Any = getattr(protocol, "datagram_received", None)
+
+    def get_protocol(self) -> Any:
+        """Return the protocol, None once finished."""
+        return self._protocol
+
+    # -- what fails
+
+    def fatal(self, error: BaseException, message: str) -> None:
+        """Give the socket up, for an error that is not the network's."""
+        self.report(error, message)
+        self.abort(error)
+
+    def report(self, error: BaseException, message: str) -> None:
+        """Tell the loop's exception handler."""
+        self._loop.call_exception_handler(
+            {
+                "message": message,
+                "exception": error,
+                "transport": self._transport,
+                "protocol": self._protocol,
+            }
+        )
+
+    def error_came(self, error: OSError) -> None:
+        """Queue `tell_error`: the protocol may be at work now."""
+        self._loop.call_soon(self.tell_error, error, context=self._context)
+
+    def tell_error(self, error: OSError) -> None:
+        """Tell the protocol of an error that concerned one message."""
+        if self._protocol is not None:
+            self._protocol.error_received(error)
+
+    # -- the poller
+
+    def on_ready(self, events: int) -> None:
+        """Receive and send what `events` allow."""
+        try:
+            if events & (READABLE | FAILED):
+                self._readable = True
+                self.receive()
+            if events & (WRITABLE | FAILED):
+                self.flush()
+        except BaseException:
+            # Ctrl-C in the protocol: what is known now is not reported again.
+            self._loop.call_soon(self.on_ready, READABLE | WRITABLE)
+            raise
+
+    def ask_poller(self) -> None:
+        """Ask for the events that matter now, where they are not what was asked for."""
+        if self._lost or not self._started:
+            return
+        # Only while something waits: every message that leaves the system's buffer is
+        # an event to who asks.
+        events = 0 if self._closing else READABLE
+        if self._waiting and not self._must_retry:
+            events |= WRITABLE
+        if events == self._asked:
+            return
+        self._asked = events
+        try:
+            self._poller.watch(self._fd, events, self, self._edge)
+        except OSError as error:
+            self.fatal(error, "Fatal error: the poller refuses the socket")
+
+    # -- receiving
+
+    def receive(self) -> None:
+        """Give the protocol what has arrived, until nothing is left or others wait."""
+        share = FAIR_SHARE
+        limit = native.ticks() + PATIENCE
+        self._collecting = not self._waiting
+        try:
+            while self._readable and not self._closing:
+                if share == 0 or native.ticks() > limit:
+                    self._loop.call_soon(self.on_ready, READABLE)
+                    break
+                share -= 1
+                self.receive_one()
+        finally:
+            self.send_collected()
+
+    def receive_one(self) -> None:
+        """Give the protocol one message, if there is one."""
+        try:
+            message = calls.receive_from(self._sock, self._fd, self._family)
+        except OSError as error:
+            self.receive_failed(error)
+            return
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - an address can be unreadable
+            self.fatal(error, "Fatal read error on datagram transport")
+            return
+        if message is None:
+            self._readable = False
+            return
+        try:
+            calls.ask_in(self._context, self._datagram_received, message)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - asyncio reports these too
+            self.report(error, "protocol.datagram_received() failed")
+
+    def receive_failed(self, error: OSError) -> None:
+        """Tell the protocol, and let the poller say whether there is more.
+
+        It may be an error that stays: to try until nothing is left would never end.
+        """
+        self._readable = False
+        self._asked = 0
+        self.ask_poller()
+        self.error_came(error)
+
+    # -- sending
+
+    def sendto(self, data: Any, address: Any) -> None:
+        """Send one message, or keep a copy of it until the system takes it."""
+        if type(data) is not bytes:
+            refuse_what_is_no_bytes(data)
+        remote = self._remote
+        if remote:
+            if address is not None and address != remote:
+                raise ValueError(f"Invalid address: must be None or {remote}")
+            address = remote
+        if self._lost:
+            self.warn_of_lost_write()
+        elif self._collecting:
+            self.collect(data, address)
+        elif self._waiting:
+            self.queue(data, address)
+            self._flow.note_more(self._size)
+        else:
+            self.send_now(data, address)
+
+    def collect(self, data: Any, address: Any) -> None:
+        """Keep a message until those that were received are dealt with."""
+        self.queue(data, address)
+        if self._size > MUCH:
+            self.send_waiting()
+            if self._waiting:
+                self._collecting = False
+                self.refused()
+                self._flow.note_more(self._size)
+
+    def send_collected(self) -> None:
+        """Send what was collected, if anything, as far as the system takes it."""
+        if not self._collecting:
+            return
+        self._collecting = False
+        if self._waiting:
+            self.flush()
+        if self._waiting:
+            self.refused()
+            calls.tell_in(self._context, self._flow.note_more, self._size)
+
+    def send_now(self, data: Any, address: Any) -> None:
+        """Send a message, before which none waits."""
+        try:
+            sent = self.send_one(data, address)
+        except OSError as error:
+            self._protocol.error_received(error)
+            return
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - an address can be anything
+            self.fatal(error, "Fatal write error on datagram transport")
+            return
+        if sent == calls.WOULD_BLOCK:
+            self.queue(data, address)
+            self.refused()
+            self._flow.note_more(self._size)
+
+    def send_one(self, data: Any, address: Any) -> int:
+        """Send a message; return its size, or WOULD_BLOCK."""
+        if self._is_connected:
+            return calls.send(self._sock, self._fd, data)
+        return calls.send_to(self._sock, self._fd, self._family, data, address)
+
+    def queue(self, data: Any, address: Any) -> None:
+        """Keep a message for later."""
+        self._waiting.append((bytes(data), address))
+        self._size += len(data) + HEADER_SIZE
+
+    def refused(self) -> None:
+        """See to it that what waits is sent once the system takes more."""
+        if self._must_retry:
+            self._loop.call_later(RETRY_DELAY, self.retry)
+        self.ask_poller()
+
+    def retry(self) -> None:
+        """Send what waits, and go on trying until nothing does."""
+        try:
+            self.on_ready(WRITABLE)
+        finally:
+            if self._waiting:
+                self._loop.call_later(RETRY_DELAY, self.retry)
+
+    def flush(self) -> None:
+        """Send what waits, and do what was waiting for that."""
+        self.send_waiting()
+        self.sent_some()
+
+    def send_waiting(self) -> None:
+        """Send what waits, until nothing is left, the system refuses or others wait."""
+        share = FAIR_SHARE
+        while self._waiting:
+            if share == 0:
+                self._loop.call_soon(self.on_ready, WRITABLE)
+                break
+            share -= 1
+            if not self.send_some():
+                break
+
+    def send_some(self) -> bool:
+        """Send from the first message on; return False if that has to wait."""
+        failed = None
+        try:
+            count = calls.send_messages(
+                self._sock, self._fd, self._family, self._waiting, self._is_connected
+            )
+        except OSError as error:
+            failed = error
+            count = 1
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - an address can be anything
+            self.fatal(error, "Fatal write error on datagram transport")
+            return False
+        if count == calls.WOULD_BLOCK:
+            return False
+        self.forget(count)
+        if failed is not None:
+            self.error_came(failed)
+        return True
+
+    def forget(self, count: int) -> None:
+        """Forget the first messages: they were sent."""
+        waiting = self._waiting
+        if count == len(waiting):
+            self._waiting = []
+            self._size = 0
+            return
+        for data, _ in waiting[:count]:
+            self._size -= len(data) + HEADER_SIZE
+        del waiting[:count]
+
+    def sent_some(self) -> None:
+        """Do what was waiting for there to be less to send, or nothing."""
+        if self._lost:
+            return
+        try:
+            calls.tell_in(self._context, self._flow.note_less, self._size)
+        finally:
+            # Also where Ctrl-C comes out of the protocol: nobody else will do it.
+            if not self._waiting and not self._lost:
+                self.ask_poller()
+                if self._closing:
+                    self.lose(None)
+
+    def warn_of_lost_write(self) -> None:
+        """Count a write after the end; warn of a protocol that goes on and on."""
+        if self._remote and self._lost_writes >= FORGIVEN_WRITES:
+            logger.warning("socket.send() raised exception.")
+        self._lost_writes += 1
 
     def get_write_buffer_size(self) -> int:
         """Return how many bytes wait to be sent, some for each message's header."""
         return self._size
 
-    def get_write_buffer_limits(self) -> tuple[int, int]:
-        """Return the low and the high water mark, in bytes."""
-        return self._flow.low, self._flow.high
-
-    def set_write_buffer_limits(
-        self, high: int | None = None, low: int | None = None
-    ) -> None:
-        """Set at how many waiting bytes the protocol is paused, and resumed.
-
-        Raises ValueError unless ``high >= low >= 0``; what is None follows from the
-        other.
-        """
-        self._flow.set_limits(high, low)
-        self._flow.note_more(self._size)
+    def get_flow_control(self) -> FlowControl:
+        """Return who pauses the protocol, by how much waits."""
+        return self._flow

@@ -6,7 +6,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from quiesce.net.bind import set_reuse_port
-from quiesce.net.datagram import DatagramTransport
+from quiesce.net.datagram_transport import open_datagrams
 from quiesce.net.resolve import ensure_resolved
 from quiesce.net.unix_socket import remove_stale_socket
 
@@ -52,7 +52,7 @@ async def create_datagram_endpoint(
         )
     protocol = protocol_factory()
     waiter = loop.create_future()
-    transport = DatagramTransport(loop, sock, protocol, remote, waiter)
+    transport = open_datagrams(loop, sock, protocol, remote, waiter)
     try:
         await waiter
     except BaseException:

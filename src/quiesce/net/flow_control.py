@@ -18,7 +18,7 @@ class FlowControl:
 
     def __init__(self, loop: Any, transport: Any) -> None:
         self._loop = loop
-        self._transport = transport
+        self._transport: Any = transport
         self.high, self.low = water_marks(None, None)
         self.paused = False
 
@@ -37,6 +37,10 @@ class FlowControl:
         if self.paused and size <= self.low:
             self.paused = False
             self._tell("resume_writing")
+
+    def forget_transport(self) -> None:
+        """Let go of the transport, which holds this, once its end has come."""
+        self._transport = None
 
     def _tell(self, what: str) -> None:
         protocol = self._transport.get_protocol()

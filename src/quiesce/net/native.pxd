@@ -15,3 +15,9 @@ cdef extern from "native_socket.h":
     Py_ssize_t send_chunks "quiesce_net_send_chunks"(object sock, int fd, list chunks, Py_ssize_t first, Py_ssize_t offset) except -2
     int tell_in "quiesce_tell_in"(object context, object callback, object argument) except -1
     object ask_in "quiesce_ask_in"(object context, object callback, tuple args)
+
+
+cdef extern from "native_datagram.h":
+    object receive_from "quiesce_receive_from"(object sock, int fd, int family)
+    Py_ssize_t send_to "quiesce_send_to"(object sock, int fd, int family, object data, object address) except -2
+    Py_ssize_t send_messages "quiesce_send_messages"(object sock, int fd, int family, list messages, bint is_connected) except -2

@@ -1,9 +1,9 @@
 """Plain-Python stand-ins for the socket calls that transports need in C.
 
-Compiled modules cimport these names from ``native.pxd`` (bodies: ``native_socket.h``),
-so this file runs only where nothing is compiled. Both sides take the socket object and
-its descriptor; the C side uses the descriptor, this one the object. The socket must be
-non-blocking.
+Compiled modules cimport these names from ``native.pxd`` (bodies: ``native_socket.h``
+and ``native_datagram.h``), so this file runs only where nothing is compiled. Both sides
+take the socket object and its descriptor; the C side uses the descriptor, this one the
+object. The socket must be non-blocking.
 """
 
 # ruff: noqa: ARG001 - both sides take what either of them needs
@@ -70,6 +70,44 @@ def send_chunks(
         return sock.sendmsg(waiting)
     except (BlockingIOError, InterruptedError):
         return WOULD_BLOCK
+
+
+def receive_from(sock: socket.socket, fd: int, family: int) -> tuple[bytes, Any] | None:
+    """Return one datagram and where it came from, None for nothing yet."""
+    try:
+        return sock.recvfrom(RECEIVE_SIZE)
+    except (BlockingIOError, InterruptedError):
+        return None
+
+
+def send_to(sock: socket.socket, fd: int, family: int, data: Any, address: Any) -> int:
+    """Send one datagram; return its size, or WOULD_BLOCK."""
+    try:
+        return sock.sendto(data, address)
+    except (BlockingIOError, InterruptedError):
+        return WOULD_BLOCK
+
+
+def send_messages(
+    sock: socket.socket,
+    fd: int,
+    family: int,
+    messages: list[tuple[bytes, Any]],
+    is_connected: bool,
+) -> int:
+    """Send from the first of `messages` on; return how many, or WOULD_BLOCK.
+
+    Raises OSError for the first only, where that is what fails.
+    """
+    data, address = messages[0]
+    try:
+        if is_connected:
+            sock.send(data)
+        else:
+            sock.sendto(data, address)
+    except (BlockingIOError, InterruptedError):
+        return WOULD_BLOCK
+    return 1
 
 
 def tell_in(context: Context, callback: Callable[..., Any], argument: Any) -> None:

@@ -11,6 +11,7 @@ import warnings
 from asyncio import constants, trsock
 from typing import TYPE_CHECKING, Any
 
+from quiesce.net.datagram import DatagramSocket
 from quiesce.net.stream import SocketStream
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class SocketTransport(asyncio.Transport):
 
     # What asyncio's own start_tls() and sendfile() ask of a transport.
     _start_tls_compatible = True
-    _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
+    _sendfile_compatible = constants._SendfileMode.UNSUPPORTED
 
     def __init__(
         self,
@@ -189,7 +190,7 @@ def socket_facts(sock: socket.socket, extra: dict[str, Any] | None) -> dict[str,
 def refuse_descriptor_in_use(loop: Any, sock: socket.socket) -> None:
     """Refuse a second transport on one descriptor."""
     user = loop.poller.watcher_of(sock.fileno())
-    if isinstance(user, SocketStream):
+    if isinstance(user, (SocketStream, DatagramSocket)):
         raise RuntimeError(  # noqa: TRY004 - as asyncio
             f"File descriptor {sock!r} is used by transport {user!r}"
         )
