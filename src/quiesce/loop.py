@@ -23,6 +23,7 @@ from quiesce.net import (
     endpoint,
     listen,
     resolve,
+    sendfile,
     sock_calls,
     unix_socket,
 )
@@ -381,6 +382,20 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
 
+    async def sendfile(
+        self,
+        transport: Any,
+        file: Any,
+        offset: int = 0,
+        count: int | None = None,
+        *,
+        fallback: bool = True,
+    ) -> int:
+        """Send a file on `transport`, return how many bytes; see `net.sendfile`."""
+        return await sendfile.sendfile(
+            self, transport, file, offset, count, fallback=fallback
+        )
+
     async def connect_read_pipe(
         self, protocol_factory: Callable[[], Any], pipe: Any
     ) -> tuple[Any, Any]:
@@ -420,6 +435,20 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
     async def sock_sendto(self, sock: socket.socket, data: Any, address: Any) -> int:
         """Send one datagram to `address`; return how many bytes."""
         return await sock_calls.sock_sendto(self, sock, data, address)
+
+    async def sock_sendfile(
+        self,
+        sock: socket.socket,
+        file: Any,
+        offset: int = 0,
+        count: int | None = None,
+        *,
+        fallback: bool | None = True,
+    ) -> int:
+        """Send a file on `sock`, return how many bytes; see `net.sendfile`."""
+        return await sendfile.sock_sendfile(
+            self, sock, file, offset, count, fallback=fallback
+        )
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Connect to `address`."""

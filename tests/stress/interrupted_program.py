@@ -84,7 +84,8 @@ class Program:
 
     async def cancel_a_timer(self) -> None:
         future = self.loop.create_future()
-        late = self.loop.call_later(60, future.set_result, None)
+        # An interrupt may leave it behind: it must not come in this program's time.
+        late = self.loop.call_later(86_400, future.set_result, None)
         self.loop.call_soon(future.cancel)
         try:
             await future

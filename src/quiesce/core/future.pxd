@@ -40,8 +40,6 @@ cdef class Future:
     @cython.final
     cdef int schedule_callbacks(self) except -1
     @cython.final
-    cdef int schedule_each(self, object waiter, object context, list more) except -1
-    @cython.final
     cdef int schedule(self, object callback, object context) except -1
     cdef int finish(self, object result) except -1
     @cython.locals(cause=object)

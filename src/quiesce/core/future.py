@@ -344,25 +344,21 @@ class Future:
     def schedule_callbacks(self) -> None:
         """Queue everybody who waits, in the order in which they came."""
         waiter = self._first_callback
-        context = self._first_context
-        more = self._more_callbacks
-        self._first_callback = None
-        direct = self._ready is not None  # pyright: ignore[reportUnnecessaryComparison]
-        if direct and context is None and more is None:
-            # Nobody, or the usual single waiter: a task.
-            if waiter is not None:
-                self._ready.push(waiter)
-        else:
-            self.schedule_each(waiter, context, more)
-
-    def schedule_each(self, waiter: Any, context: Any, more: Any) -> None:
-        """Queue the first waiter, if any, and then the others."""
-        self._first_context = None
-        self._more_callbacks = None
         if waiter is not None:
-            self.schedule(waiter, context)
-        for pair in more or ():
-            self.schedule(pair[0], pair[1])
+            context = self._first_context
+            more = self._more_callbacks
+            self._first_callback = None
+            direct = self._ready is not None  # pyright: ignore[reportUnnecessaryComparison]
+            if direct and context is None:
+                # The usual single waiter: a task.
+                self._ready.push(waiter)
+            else:
+                self._first_context = None
+                self.schedule(waiter, context)
+            if more is not None:
+                self._more_callbacks = None
+                for pair in more:
+                    self.schedule(pair[0], pair[1])
 
     def schedule(self, waiter: Any, context: Any) -> None:
         """Queue one waiter."""

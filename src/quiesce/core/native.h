@@ -214,13 +214,6 @@ static inline int quiesce_append(PyObject *items, PyObject *item) {
     return 0;
 }
 
-/* The item at that place, which holds None from now on. */
-static inline PyObject *quiesce_take(PyObject *items, Py_ssize_t place) {
-    PyObject *item = PyList_GET_ITEM(items, place);
-    PyList_SET_ITEM(items, place, Py_NewRef(Py_None));
-    return item;
-}
-
 /* The last item, which is taken out. The list keeps its room unless that is large. */
 static inline PyObject *quiesce_take_last(PyObject *items) {
     PyListObject *list = (PyListObject *)items;
@@ -233,18 +226,6 @@ static inline PyObject *quiesce_take_last(PyObject *items) {
     } else
         Py_SET_SIZE(list, size);
     return item;
-}
-
-/* Take the item at that place out of a list whose order is of no matter: the last one comes
-   to stand there, and is returned. */
-static inline PyObject *quiesce_fill_place(PyObject *items, Py_ssize_t place) {
-    PyObject *gone, *last = quiesce_take_last(items);
-    if (last != NULL && place < PyList_GET_SIZE(items)) {
-        gone = PyList_GET_ITEM(items, place);
-        PyList_SET_ITEM(items, place, Py_NewRef(last));
-        Py_DECREF(gone);
-    }
-    return last;
 }
 
 /* Put an item at that place, uncounted: for who changes nothing but the order of a list. */

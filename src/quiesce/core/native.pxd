@@ -24,9 +24,7 @@ cdef extern from "native.h":
     object call_one "quiesce_call_one"(object function, object argument)
     int stop_with "quiesce_stop_with"(object value) noexcept
     int append "quiesce_append"(list items, object item) except -1
-    object take "quiesce_take"(list items, Py_ssize_t place)
     object take_last "quiesce_take_last"(list items)
-    object fill_place "quiesce_fill_place"(list items, Py_ssize_t place)
     int rearrange "quiesce_rearrange"(list items, Py_ssize_t place, object item) noexcept
     int truncate "quiesce_truncate"(list items) except -1
     Py_hash_t identity_hash "quiesce_identity_hash"(object thing) noexcept

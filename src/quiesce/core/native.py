@@ -7,6 +7,7 @@ file runs only where nothing is compiled. Both sides promise the same
 
 from __future__ import annotations
 
+import operator
 import sys
 from contextvars import Context, copy_context
 from time import monotonic as now
@@ -30,7 +31,6 @@ __all__ = [
     "check_signals",
     "content",
     "copy_context",
-    "fill_place",
     "finalize_only_if",
     "give_defaults",
     "has_returned",
@@ -47,7 +47,6 @@ __all__ = [
     "send_in",
     "size",
     "stop_with",
-    "take",
     "take_last",
     "throw_in",
     "ticks",
@@ -64,6 +63,15 @@ CANCELLED = 1
 FINISHED = 2
 
 TICKS_PER_100_US = 100_000
+
+# Python's own functions do what the C ones do; a function around them would cost more
+# than they.
+any_list: Any = list
+append: Callable[[list[Any], Any], None] = any_list.append
+rearrange: Callable[[list[Any], int, Any], None] = operator.setitem
+seconds: Callable[[Any], Any] = operator.pos
+size: Callable[[Any], int] = len
+take_last: Callable[[list[Any]], Any] = any_list.pop
 
 
 class End:
@@ -146,36 +154,6 @@ def stop_with(value: Any) -> None:
     raise StopIteration(value)
 
 
-def append(items: list[Any], item: Any) -> None:
-    """Do what ``items.append(item)`` does."""
-    items.append(item)
-
-
-def take(items: list[Any], place: int) -> Any:
-    """Return the item at `place`, which holds None from now on."""
-    item = items[place]
-    items[place] = None
-    return item
-
-
-def take_last(items: list[Any]) -> Any:
-    """Take the last item out and return it."""
-    return items.pop()
-
-
-def fill_place(items: list[Any], place: int) -> Any:
-    """Take the item at `place` out: the last one comes there, and is returned."""
-    last = items.pop()
-    if place < len(items):
-        items[place] = last
-    return last
-
-
-def rearrange(items: list[Any], place: int, item: Any) -> None:
-    """Put `item` at `place`; the caller changes nothing but the order of the list."""
-    items[place] = item
-
-
 def truncate(items: list[Any]) -> None:
     """Empty a list whose items are all None."""
     items.clear()
@@ -189,11 +167,6 @@ def identity_hash(thing: object) -> int:
 def references(thing: object) -> int:  # noqa: ARG001 - the C one needs it
     """Return how many refer to `thing`: here, more than anybody counts on."""
     return sys.maxsize
-
-
-def size(items: Any) -> int:
-    """Return the length of a list or a deque."""
-    return len(items)
 
 
 def check_signals() -> None:
@@ -224,11 +197,6 @@ def give_defaults(type_: type, defaults: dict[str, Any]) -> None:
     """Let new instances start with these fields, as compiled ones do by themselves."""
     for name, value in defaults.items():
         setattr(type_, name, value)
-
-
-def seconds(number: Any) -> Any:
-    """Return a number of seconds as C has it."""
-    return number
 
 
 def release(reference: object) -> None:

@@ -74,11 +74,10 @@ cdef class Scheduler:
     @cython.locals(ending=list, told=Py_ssize_t, watcher=Watcher)
     cdef int end_iteration(self) except -1
     @cython.final
+    cdef int run_observed(self, object item) except -1
+    @cython.final
+    @cython.locals(task=Task)
     cdef inline int run_item(self, object item) except -1
-    @cython.final
-    cdef int run_observed(self, object item, object observer) except -1
-    @cython.final
-    cdef inline int run_step(self, Task task) except -1
     @cython.final
     cdef inline int run_handle(self, Handle handle) except -1
     cdef int publish(self) except -1

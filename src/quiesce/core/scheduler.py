@@ -350,7 +350,11 @@ class Scheduler:
         if native.size(self.ready.items) == 1:
             # So often that it pays not to swap the lists.
             self.unpolled += 1
-            self.run_item(native.take_last(self.ready.items))
+            item = native.take_last(self.ready.items)
+            if self.observer is None:
+                self.run_item(item)
+            else:
+                self.run_observed(item)
         else:
             self.run_batch()
 
@@ -363,8 +367,13 @@ class Scheduler:
         taken = 0
         try:
             while taken < count:
+                item = batch[taken]
+                batch[taken] = None
                 taken += 1
-                self.run_item(native.take(batch, taken - 1))
+                if self.observer is None:
+                    self.run_item(item)
+                else:
+                    self.run_observed(item)
         finally:
             self.unpolled += taken
             if taken == count:
@@ -394,33 +403,26 @@ class Scheduler:
             # Those behind one that raised.
             self.ending += ending[told:]
 
-    def run_item(self, item: Any) -> None:
-        """Run a task's next step, or a callback outside any task."""
-        if self.observer is not None:
-            self.run_observed(item, self.observer)
-        elif isinstance(item, Task):
-            self.run_step(item)
-        else:
-            self.run_handle(item)
-
-    def run_observed(self, item: Any, observer: Any) -> None:
+    def run_observed(self, item: Any) -> None:
         """Run an item and let the observer know when it begins and ends."""
+        observer: Any = self.observer
         observer.begins(item)
         try:
-            if isinstance(item, Task):
-                self.run_step(item)
-            else:
-                self.run_handle(item)
+            self.run_item(item)
         finally:
             observer.ended(item)
 
-    def run_step(self, task: Task) -> None:
-        """Run the next step of a task."""
-        self.current = task
-        if PUBLISHES_EAGERLY:
-            self.publish()
-        waiter = task._fut_waiter
-        task.step(None if waiter is None else outcome_error(waiter))
+    def run_item(self, item: Any) -> None:
+        """Run a task's next step, or a callback outside any task."""
+        if isinstance(item, Task):
+            task = item
+            self.current = task
+            if PUBLISHES_EAGERLY:
+                self.publish()
+            waiter = task._fut_waiter
+            task.step(None if waiter is None else outcome_error(waiter))
+        else:
+            self.run_handle(item)
 
     def run_handle(self, handle: Handle) -> None:
         """Run a callback, outside any task."""

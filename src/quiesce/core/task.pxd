@@ -62,7 +62,7 @@ cdef class PendingTasks:
     cdef list tasks
     cpdef int add(self, Task task) except -1
     @cython.final
-    @cython.locals(moved=Task)
+    @cython.locals(last=Task)
     cdef int forget(self, Task task) except -1
     cpdef list all(self)
     @cython.locals(task=Task)

@@ -321,7 +321,8 @@ class Task(Future):
 
     def came_to_return(self, value: object) -> None:
         """Be done: the coroutine returned."""
-        self.ended()
+        if self._among is not None:
+            self._among.forget(self)
         if self._must_cancel:
             # It returned without waiting once more, so the request never reached it.
             self._must_cancel = False
@@ -333,7 +334,8 @@ class Task(Future):
 
     def came_to_raise(self, error: BaseException) -> None:
         """Be done: the coroutine raised."""
-        self.ended()
+        if self._among is not None:
+            self._among.forget(self)
         if isinstance(error, CancelledError):
             self._cancelled_exc = error
             self.mark_cancelled(self._message)
@@ -482,8 +484,10 @@ class PendingTasks:
     def forget(self, task: Task) -> None:
         """Hold `task`, which is one of them, no more."""
         task._among = None
-        moved = native.fill_place(self.tasks, task._place)
-        moved._place = task._place
+        last = native.take_last(self.tasks)
+        if last is not task:
+            self.tasks[task._place] = last
+            last._place = task._place
 
     def all(self) -> list[Task]:
         """Return a new list of all of them, in the order in which they were made."""

@@ -47,6 +47,8 @@ cdef class SocketStream(Watcher):
     cdef bint _eof_received
     cdef bint _eof_written
     cdef bint _lost
+    cdef bint _sending_file
+    cdef object _room
 
     cpdef begin(self, object waiter)
     cpdef start(self, object waiter)
@@ -65,6 +67,7 @@ cdef class SocketStream(Watcher):
     @cython.locals(events=int)
     cdef ask_poller(self)
     cdef int wanted_events(self) noexcept
+    cdef bint wants_room(self) noexcept
 
     cdef bint may_receive(self) noexcept
     @cython.locals(share=int)
@@ -96,6 +99,12 @@ cdef class SocketStream(Watcher):
     cpdef write_eof(self)
     cdef shut_down_writing(self)
     cdef warn_of_lost_write(self)
+
+    cpdef begin_file(self)
+    cpdef end_file(self)
+    cpdef room(self)
+    cdef give_room(self)
+    cdef lose_room(self, object error)
 
     cpdef bint is_writing_paused(self) noexcept
     cpdef Py_ssize_t get_write_buffer_size(self) noexcept

@@ -81,6 +81,8 @@ class SocketStream(Watcher):
         "_poller",
         "_protocol",
         "_readable",
+        "_room",
+        "_sending_file",
         "_server",
         "_sock",
         "_started",
@@ -119,6 +121,9 @@ class SocketStream(Watcher):
         self._eof_written = False
         self._lost = False
         self._lost_writes = 0
+        self._sending_file = False
+        # A future for `room`, if somebody waits for it.
+        self._room: Any = None
         self.set_protocol(protocol)
 
     def __repr__(self) -> str:
@@ -168,6 +173,8 @@ class SocketStream(Watcher):
         self._loop.call_soon(self.finish, error, context=self._context)
         self._lost = True
         self._poller.unwatch(self._fd)
+        if self._room is not None:
+            self.lose_room(error)
 
     def finish(self, error: BaseException | None) -> None:
         """Tell the protocol that it is over, and let go of everything."""
@@ -245,6 +252,8 @@ class SocketStream(Watcher):
                 raise
         if events & (WRITABLE | FAILED):
             self.flush()
+            if self._room is not None and not self._buffer.size:
+                self.give_room()
 
     def ask_poller(self) -> None:
         """Ask for the events that matter now, where they are not what was asked for."""
@@ -263,12 +272,16 @@ class SocketStream(Watcher):
         """Return the events that matter now."""
         if not self._edge:
             reading = READABLE if self.may_receive() else 0
-            return reading | WRITABLE if self._buffer.size else reading
+            return reading | WRITABLE if self.wants_room() else reading
         # A TCP socket reports that it can be written to only after it refused to take
         # more; one of another family, whenever its peer reads.
-        if self._is_tcp or self._buffer.size:
+        if self._is_tcp or self.wants_room():
             return READABLE | HALF_CLOSED | WRITABLE
         return READABLE | HALF_CLOSED
+
+    def wants_room(self) -> bool:
+        """Tell whether something waits until the socket can be written to."""
+        return self._buffer.size > 0 or self._room is not None
 
     # -- receiving
 
@@ -410,6 +423,8 @@ class SocketStream(Watcher):
             refuse_what_is_no_bytes(data)
         if self._eof_written:
             raise RuntimeError("Cannot call write() after write_eof()")
+        if self._sending_file:
+            raise RuntimeError("unable to write; sendfile is in progress")
         if not data:
             return
         if self._lost:
@@ -517,13 +532,17 @@ class SocketStream(Watcher):
         self.ask_poller()
         if self._closing:
             self.lose(None)
-        elif self._eof_written:
+        elif self._room is not None:
+            self.give_room()
+        elif self._eof_written and not self._sending_file:
             self.shut_down_writing()
 
     def writelines(self, list_of_data: Any) -> None:
         """Send all of `list_of_data`, bytes-like objects, as one."""
         if self._eof_written:
             raise RuntimeError("Cannot call writelines() after write_eof()")
+        if self._sending_file:
+            raise RuntimeError("unable to writelines; sendfile is in progress")
         self.write(b"".join(list_of_data))
 
     def write_eof(self) -> None:
@@ -532,7 +551,7 @@ class SocketStream(Watcher):
             return
         self.send_collected()
         self._eof_written = True
-        if not self._buffer.size and not self._lost:
+        if not (self._buffer.size or self._lost or self._sending_file):
             self.shut_down_writing()
 
     def shut_down_writing(self) -> None:
@@ -547,6 +566,59 @@ class SocketStream(Watcher):
         if self._lost_writes >= FORGIVEN_WRITES:
             logger.warning("socket.send() raised exception.")
         self._lost_writes += 1
+
+    # -- a file that is sent behind what was written
+
+    def begin_file(self) -> None:
+        """Let nothing be written until `end_file`.
+
+        Raises RuntimeError after `write_eof`, or if another file is being sent.
+        """
+        if self._eof_written:
+            raise RuntimeError("Cannot call sendfile() after write_eof()")
+        if self._sending_file:
+            raise RuntimeError("unable to sendfile; sendfile is in progress")
+        # Order matters: who is told that it may write again must not do so now.
+        self._sending_file = True
+        self.send_collected()
+
+    def end_file(self) -> None:
+        """Let the protocol write again, or do what was put off until now."""
+        self._sending_file = False
+        self._room = None
+        # An error that the file met is met when receiving, too: look for it soon.
+        self._readable = True
+        self.ask_poller()
+        if self._eof_written and not (self._buffer.size or self._closing):
+            self.shut_down_writing()
+
+    def room(self) -> Any:
+        """Return a future: nothing waits, and the socket may take more.
+
+        It fails with an OSError when the connection is lost. Where the socket is not
+        known to be full, it may never be done.
+        """
+        self._room = self._loop.create_future()
+        if self._lost:
+            self.lose_room(None)
+        else:
+            self.ask_poller()
+        return self._room
+
+    def give_room(self) -> None:
+        """Wake who waits for room."""
+        room, self._room = self._room, None
+        self.ask_poller()
+        if not room.done():
+            room.set_result(None)
+
+    def lose_room(self, error: BaseException | None) -> None:
+        """Tell who waits for room that there will be none."""
+        room = self._room
+        if not room.done():
+            if not isinstance(error, OSError):
+                error = ConnectionError("Connection is closed by peer")
+            room.set_exception(error)
 
     # -- flow control
 

@@ -24,7 +24,7 @@ class SocketTransport(asyncio.Transport):
 
     # What asyncio's own start_tls() and sendfile() ask of a transport.
     _start_tls_compatible = True
-    _sendfile_compatible = constants._SendfileMode.UNSUPPORTED
+    _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
 
     def __init__(
         self,
