@@ -25,6 +25,7 @@ from quiesce.net import (
     resolve,
     sendfile,
     sock_calls,
+    sock_connect,
     unix_socket,
 )
 from quiesce.net import pipe as pipes
@@ -36,7 +37,7 @@ from quiesce.tls import openers, start_tls
 
 if TYPE_CHECKING:
     import ssl as tls
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor
 
     from quiesce.core.clock import Clock
@@ -408,33 +409,35 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         """Return a transport that writes to the open file `pipe`, and its protocol."""
         return await pipes.connect_write_pipe(self, protocol_factory, pipe)
 
-    async def sock_recv(self, sock: socket.socket, n: int) -> bytes:
+    def sock_recv(self, sock: socket.socket, n: int) -> Coroutine[Any, Any, bytes]:
         """Return up to `n` bytes, b"" at the end of the stream."""
-        return await sock_calls.sock_recv(self, sock, n)
+        return sock_calls.sock_recv(self, sock, n)
 
-    async def sock_recv_into(self, sock: socket.socket, buf: Any) -> int:
+    def sock_recv_into(self, sock: socket.socket, buf: Any) -> Coroutine[Any, Any, int]:
         """Receive into `buf`; return how many bytes."""
-        return await sock_calls.sock_recv_into(self, sock, buf)
+        return sock_calls.sock_recv_into(self, sock, buf)
 
-    async def sock_recvfrom(
+    def sock_recvfrom(
         self, sock: socket.socket, bufsize: int
-    ) -> tuple[bytes, Any]:
+    ) -> Coroutine[Any, Any, tuple[bytes, Any]]:
         """Return one datagram of up to `bufsize` bytes, and where it came from."""
-        return await sock_calls.sock_recvfrom(self, sock, bufsize)
+        return sock_calls.sock_recvfrom(self, sock, bufsize)
 
-    async def sock_recvfrom_into(
+    def sock_recvfrom_into(
         self, sock: socket.socket, buf: Any, nbytes: int = 0
-    ) -> tuple[int, Any]:
+    ) -> Coroutine[Any, Any, tuple[int, Any]]:
         """Receive one datagram into `buf`; return its size, and where it came from."""
-        return await sock_calls.sock_recvfrom_into(self, sock, buf, nbytes)
+        return sock_calls.sock_recvfrom_into(self, sock, buf, nbytes)
 
-    async def sock_sendall(self, sock: socket.socket, data: Any) -> None:
+    def sock_sendall(self, sock: socket.socket, data: Any) -> Coroutine[Any, Any, None]:
         """Send all of `data`."""
-        await sock_calls.sock_sendall(self, sock, data)
+        return sock_calls.sock_sendall(self, sock, data)
 
-    async def sock_sendto(self, sock: socket.socket, data: Any, address: Any) -> int:
+    def sock_sendto(
+        self, sock: socket.socket, data: Any, address: Any
+    ) -> Coroutine[Any, Any, int]:
         """Send one datagram to `address`; return how many bytes."""
-        return await sock_calls.sock_sendto(self, sock, data, address)
+        return sock_calls.sock_sendto(self, sock, data, address)
 
     async def sock_sendfile(
         self,
@@ -452,11 +455,13 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Connect to `address`."""
-        await sock_calls.sock_connect(self, sock, address)
+        await sock_connect.sock_connect(self, sock, address)
 
-    async def sock_accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
+    def sock_accept(
+        self, sock: socket.socket
+    ) -> Coroutine[Any, Any, tuple[socket.socket, Any]]:
         """Return a new connection, non-blocking, and the address of its other end."""
-        return await sock_calls.sock_accept(self, sock)
+        return sock_calls.sock_accept(self, sock)
 
 
 def new_event_loop() -> Loop:

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 # The values of epoll(7), so that on Linux nothing is translated.
 READABLE = 0x001
+# TCP's urgent data, at which a receive stops; as HALF_CLOSED.
+URGENT = 0x002
 WRITABLE = 0x004
 # The peer will send no more; reported to who asks for it, and only by some pollers.
 HALF_CLOSED = 0x2000

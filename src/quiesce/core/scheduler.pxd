@@ -1,5 +1,6 @@
 cimport cython
 from quiesce.core cimport native
+from quiesce.core.fd_callbacks cimport FdCallbacks
 from quiesce.core.future cimport Future, new_future, outcome_error
 from quiesce.core.handle cimport Handle, make_handle
 from quiesce.core.poller cimport Poller, Watcher
@@ -23,7 +24,7 @@ cdef class Scheduler:
     cdef readonly PendingTasks pending_tasks
     cdef readonly Poller poller
     cdef readonly object clock
-    cdef readonly object fd_callbacks
+    cdef readonly FdCallbacks fd_callbacks
     cdef readonly object async_generators
     cdef public double slow_callback_duration
     cdef public object observer

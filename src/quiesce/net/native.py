@@ -37,6 +37,14 @@ def receive(sock: socket.socket, fd: int, expects_much: bool) -> bytes | None:
         return None
 
 
+def receive_at_most(sock: socket.socket, fd: int, size: int) -> bytes | None:
+    """Return up to `size` bytes, b"" at the end of the stream, None for nothing yet."""
+    try:
+        return sock.recv(size)
+    except (BlockingIOError, InterruptedError):
+        return None
+
+
 def receive_into(sock: socket.socket, fd: int, buffer: Any) -> int:
     """Fill `buffer` from its beginning; return the number of bytes, or WOULD_BLOCK."""
     try:
@@ -56,6 +64,11 @@ def send(sock: socket.socket, fd: int, data: Any) -> int:
         return sock.send(data)
     except (BlockingIOError, InterruptedError):
         return WOULD_BLOCK
+
+
+def send_from(sock: socket.socket, fd: int, data: Any, offset: int) -> int:
+    """Send ``data[offset:]`` from its beginning; return how much, or WOULD_BLOCK."""
+    return send(sock, fd, memoryview(data)[offset:] if offset else data)
 
 
 def send_chunks(

@@ -27,6 +27,9 @@ static Py_ssize_t quiesce_call_failed(void) {
 
 static Py_ssize_t quiesce_receive_at(int fd, void *memory, size_t size) {
     ssize_t count;
+    /* The system would have us wait for nothing; Python's sockets do not. */
+    if (size == 0)
+        return 0;
     do
         count = recv(fd, memory, size, MSG_DONTWAIT);
     while (count < 0 && errno == EINTR);
@@ -41,28 +44,39 @@ static PyObject *quiesce_nothing_received(Py_ssize_t outcome) {
 }
 
 /* Small reads are copied out of one buffer that serves the process: it is filled and read
-   with the GIL held. A large one would be copied for long, so it goes straight into the
-   bytes object, which is cut to size. */
-static PyObject *quiesce_receive(int fd, int expects_much) {
+   with the GIL held. */
+static PyObject *quiesce_receive_small(int fd, size_t size) {
     static char shared[QUIESCE_RECEIVE_SIZE];
-    PyObject *data;
+    Py_ssize_t count = quiesce_receive_at(fd, shared, size);
+    if (count < 0)
+        return quiesce_nothing_received(count);
+    return PyBytes_FromStringAndSize(shared, count);
+}
+
+/* A large one would be copied for long, so it goes straight into the bytes object, which is
+   cut to size. */
+static PyObject *quiesce_receive_large(int fd, Py_ssize_t size) {
     Py_ssize_t count;
-    if (!expects_much) {
-        count = quiesce_receive_at(fd, shared, sizeof shared);
-        if (count < 0)
-            return quiesce_nothing_received(count);
-        return PyBytes_FromStringAndSize(shared, count);
-    }
-    data = PyBytes_FromStringAndSize(NULL, QUIESCE_RECEIVE_SIZE);
+    PyObject *data = PyBytes_FromStringAndSize(NULL, size);
     if (data == NULL)
         return NULL;
-    count = quiesce_receive_at(fd, PyBytes_AS_STRING(data), QUIESCE_RECEIVE_SIZE);
+    count = quiesce_receive_at(fd, PyBytes_AS_STRING(data), (size_t)size);
     if (count < 0) {
         Py_DECREF(data);
         return quiesce_nothing_received(count);
     }
     _PyBytes_Resize(&data, count);
     return data;
+}
+
+static PyObject *quiesce_receive(int fd, int expects_much) {
+    return expects_much ? quiesce_receive_large(fd, QUIESCE_RECEIVE_SIZE)
+                        : quiesce_receive_small(fd, QUIESCE_RECEIVE_SIZE);
+}
+
+static PyObject *quiesce_receive_at_most(int fd, Py_ssize_t size) {
+    return size > QUIESCE_RECEIVE_SIZE ? quiesce_receive_large(fd, size)
+                                       : quiesce_receive_small(fd, (size_t)size);
 }
 
 static Py_ssize_t quiesce_receive_into(int fd, PyObject *buffer) {
@@ -84,17 +98,22 @@ static inline Py_ssize_t quiesce_size_of(PyObject *data) {
     return PyObject_Size(data);
 }
 
-static Py_ssize_t quiesce_send(int fd, PyObject *data) {
+static Py_ssize_t quiesce_send_from(int fd, PyObject *data, Py_ssize_t offset) {
     Py_buffer view;
     ssize_t count;
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
         return QUIESCE_ERROR;
     do
-        count = send(fd, view.buf, (size_t)view.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        count = send(fd, (char *)view.buf + offset, (size_t)(view.len - offset),
+                     MSG_DONTWAIT | MSG_NOSIGNAL);
     while (count < 0 && errno == EINTR);
     count = count < 0 ? quiesce_call_failed() : count;
     PyBuffer_Release(&view);
     return count;
+}
+
+static Py_ssize_t quiesce_send(int fd, PyObject *data) {
+    return quiesce_send_from(fd, data, 0);
 }
 
 /* `chunks` is a list of bytes objects; the caller keeps it unchanged meanwhile. */
