@@ -225,6 +225,32 @@ def test_an_error_that_nobody_retrieves_is_reported_once(loop) -> None:
     assert messages == ["Task exception was never retrieved"]
 
 
+@pytest.mark.parametrize("others", [0, 1], ids=["alone", "with another"])
+@pytest.mark.parametrize("waits", [False, True], ids=["at once", "after a wait"])
+def test_a_failed_task_that_is_dropped_is_gone_without_the_collector(
+    loop, others, waits
+) -> None:
+    async def fail() -> None:
+        if waits:
+            await asyncio.sleep(0)
+        raise ZeroDivisionError
+
+    async def main() -> None:
+        tasks = [loop.create_task(fail()) for _ in range(1 + others)]
+        dropped = weakref.ref(tasks[0])
+        await asyncio.wait(tasks)
+        del tasks
+        await asyncio.sleep(0)
+        assert dropped() is None
+
+    loop.set_exception_handler(lambda *_: None)
+    gc.disable()
+    try:
+        loop.run_until_complete(main())
+    finally:
+        gc.enable()
+
+
 def test_a_task_may_carry_attributes_and_they_are_collected(loop) -> None:
     class Kept:
         pass

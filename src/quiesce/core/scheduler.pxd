@@ -1,7 +1,7 @@
 cimport cython
 from quiesce.core cimport native
 from quiesce.core.fd_callbacks cimport FdCallbacks
-from quiesce.core.future cimport Future, new_future, outcome_error
+from quiesce.core.future cimport Future, new_future
 from quiesce.core.handle cimport Handle, make_handle
 from quiesce.core.poller cimport Poller, Watcher
 from quiesce.core.ready cimport ReadyQueue
@@ -65,10 +65,8 @@ cdef class Scheduler:
     @cython.final
     cdef int queue_incoming(self) except -1
     @cython.final
-    cdef int run_ready(self) except -1
-    @cython.final
     @cython.locals(ready=ReadyQueue, batch=list, taken=Py_ssize_t, count=Py_ssize_t)
-    cdef int run_batch(self) except -1
+    cdef int run_ready(self) except -1
     @cython.final
     cdef int at_iteration_end(self, Watcher watcher) except -1
     @cython.final
@@ -77,8 +75,7 @@ cdef class Scheduler:
     @cython.final
     cdef int run_observed(self, object item) except -1
     @cython.final
-    @cython.locals(task=Task)
-    cdef inline int run_item(self, object item) except -1
+    cdef inline int resume_current(self) except -1
     @cython.final
     cdef inline int run_handle(self, Handle handle) except -1
     cdef int publish(self) except -1

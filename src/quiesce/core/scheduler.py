@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from quiesce.core import failures, native, running
 from quiesce.core.async_generators import AsyncGenerators
 from quiesce.core.fd_callbacks import FdCallbacks
-from quiesce.core.future import Future, new_future, outcome_error
+from quiesce.core.future import Future, new_future
 from quiesce.core.handle import make_handle
 from quiesce.core.hooks import SlowCallbackLog
 from quiesce.core.interrupts import Interrupts
@@ -347,40 +347,71 @@ class Scheduler:
 
     def run_ready(self) -> None:
         """Run what was ready before this point; what it queues runs next time."""
-        if native.size(self.ready.items) == 1:
-            # So often that it pays not to swap the lists.
-            self.unpolled += 1
-            item = native.take_last(self.ready.items)
-            if self.observer is None:
-                self.run_item(item)
-            else:
-                self.run_observed(item)
-        else:
-            self.run_batch()
-
-    def run_batch(self) -> None:
-        """Run what is ready, one after the other."""
         ready = self.ready
         batch = ready.items
-        ready.items = ready.spare
         count = native.size(batch)
+        if count != 1:
+            ready.items = ready.spare
         taken = 0
         try:
             while taken < count:
-                item = batch[taken]
-                batch[taken] = None
-                taken += 1
-                if self.observer is None:
-                    self.run_item(item)
+                if count == 1:
+                    # So often that it pays not to swap the lists.
+                    item = native.take_last(batch)
                 else:
+                    item = batch[taken]
+                    batch[taken] = None
+                taken += 1
+                if self.observer is not None:
                     self.run_observed(item)
+                elif isinstance(item, Task):
+                    self.current = item
+                    self.resume_current()
+                else:
+                    self.run_handle(item)
+                # An error's traceback keeps this frame: see "Cycles" in `task`.
+                item = None
         finally:
             self.unpolled += taken
-            if taken == count:
-                native.truncate(batch)
-                ready.spare = batch
+            if count != 1:
+                if taken == count:
+                    native.truncate(batch)
+                    ready.spare = batch
+                else:
+                    ready.put_back(batch, taken)
+
+    def run_observed(self, item: Any) -> None:
+        """Run an item and let the observer know when it begins and ends."""
+        observer: Any = self.observer
+        observer.begins(item)
+        try:
+            if isinstance(item, Task):
+                self.current = item
+                self.resume_current()
             else:
-                ready.put_back(batch, taken)
+                self.run_handle(item)
+        finally:
+            observer.ended(item)
+            # See "Cycles" in `task`.
+            item = None
+
+    def resume_current(self) -> None:
+        """Run the next step of the current task."""
+        if PUBLISHES_EAGERLY:
+            self.publish()
+        # Not through a variable: an error's traceback keeps this frame.
+        self.current.step(  # pyright: ignore[reportOptionalMemberAccess]
+            self.current.awaited_error()  # pyright: ignore[reportOptionalMemberAccess]
+        )
+
+    def run_handle(self, handle: Handle) -> None:
+        """Run a callback, outside any task."""
+        self.current = None
+        if PUBLISHES_EAGERLY:
+            self.publish()
+        if not handle._cancelled:
+            handle.run()
+        handle = None  # pyright: ignore[reportAssignmentType]
 
     def at_iteration_end(self, watcher: Watcher) -> None:
         """Call ``watcher.on_iteration_end()`` once, when this iteration ends.
@@ -402,35 +433,6 @@ class Scheduler:
         finally:
             # Those behind one that raised.
             self.ending += ending[told:]
-
-    def run_observed(self, item: Any) -> None:
-        """Run an item and let the observer know when it begins and ends."""
-        observer: Any = self.observer
-        observer.begins(item)
-        try:
-            self.run_item(item)
-        finally:
-            observer.ended(item)
-
-    def run_item(self, item: Any) -> None:
-        """Run a task's next step, or a callback outside any task."""
-        if isinstance(item, Task):
-            task = item
-            self.current = task
-            if PUBLISHES_EAGERLY:
-                self.publish()
-            waiter = task._fut_waiter
-            task.step(None if waiter is None else outcome_error(waiter))
-        else:
-            self.run_handle(item)
-
-    def run_handle(self, handle: Handle) -> None:
-        """Run a callback, outside any task."""
-        self.current = None
-        if PUBLISHES_EAGERLY:
-            self.publish()
-        if not handle._cancelled:
-            handle.run()
 
     def clear_current(self) -> None:
         """Let no task be the current one."""

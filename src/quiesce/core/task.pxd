@@ -38,6 +38,8 @@ cdef class Task(Future):
 
     cdef int begin(self, object coro, object name, object context) except -1
     @cython.final
+    cdef object awaited_error(self)
+    @cython.final
     cdef int step(self, object error) except -1
     @cython.final
     cdef object throw_in(self, object error)

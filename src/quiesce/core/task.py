@@ -37,7 +37,7 @@ from asyncio.exceptions import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core import failures, native, running
-from quiesce.core.future import Future
+from quiesce.core.future import Future, outcome_error
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -280,6 +280,12 @@ class Task(Future):
             self._name = str(name)
         self._reports_loss = True
 
+    def awaited_error(self) -> BaseException | None:
+        """Return the error with which what the task waited for ended, if any."""
+        if self._fut_waiter is None:
+            return None
+        return outcome_error(self._fut_waiter)
+
     def step(self, error: BaseException | None) -> int:
         """Run the coroutine until it yields, returns or raises; throw `error` if any.
 
@@ -303,6 +309,8 @@ class Task(Future):
             self.came_to_return(native.content(came))
         else:
             self.came_to_raise(native.content(came))
+        # The frame below this one is in the error's traceback: see "Cycles" above.
+        self = came = None  # noqa: PLW0642
         return 0
 
     def throw_in(self, error: BaseException | None) -> Any:
