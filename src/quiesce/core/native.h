@@ -14,11 +14,6 @@ static inline double quiesce_now(void) {
     return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
 }
 
-/* A number of seconds. PyFloat_AsDouble searches the bases of what is no float. */
-static inline double quiesce_seconds(PyObject *number) {
-    return PyLong_CheckExact(number) ? PyLong_AsDouble(number) : PyFloat_AsDouble(number);
-}
-
 /* A counter that is cheap enough to read between any two callbacks. On x86 the time-stamp
    counter runs at 1 GHz or more, so that QUIESCE_TICKS_PER_100_US is never more than 100 us. */
 #if defined(__x86_64__) || defined(__i386__)

@@ -11,7 +11,6 @@ cdef extern from "native.h":
     const long long TICKS_PER_100_US "QUIESCE_TICKS_PER_100_US"
     double now "quiesce_now"() noexcept
     long long ticks "quiesce_ticks"() noexcept
-    double seconds "quiesce_seconds"(object number) except? -1
     object copy_context "PyContext_CopyCurrent"()
     object send_in "quiesce_send_in"(object context, object coro)
     object throw_in "quiesce_throw_in"(object context, object coro, object error)

@@ -43,7 +43,6 @@ __all__ = [
     "rearrange",
     "references",
     "release",
-    "seconds",
     "send_in",
     "size",
     "stop_with",
@@ -69,7 +68,6 @@ TICKS_PER_100_US = 100_000
 any_list: Any = list
 append: Callable[[list[Any], Any], None] = any_list.append
 rearrange: Callable[[list[Any], int, Any], None] = operator.setitem
-seconds: Callable[[Any], Any] = operator.pos
 size: Callable[[Any], int] = len
 take_last: Callable[[list[Any]], Any] = any_list.pop
 

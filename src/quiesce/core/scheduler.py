@@ -536,7 +536,7 @@ class Scheduler:
         if delay is None:  # pyright: ignore[reportUnnecessaryComparison]
             raise TypeError("delay must not be None")
         timer = self.timer_after(
-            native.seconds(delay),
+            delay,
             callback,
             args,
             native.copy_context() if context is None else context,

@@ -33,7 +33,7 @@ cdef class TimerHeap:
 cpdef TimerHandle make_timer(double when, object callback, tuple args, object loop, object context)
 cpdef int begin_timer(TimerHandle timer, double when, object callback, tuple args, object loop, object context) except -1
 cdef bint earlier(TimerHandle one, TimerHandle other) noexcept
-@cython.locals(parent=Py_ssize_t, above=TimerHandle)
+@cython.locals(start=Py_ssize_t, parent=Py_ssize_t, above=TimerHandle)
 cdef int sift_up(list heap, Py_ssize_t place, TimerHandle timer) except -1
 @cython.locals(child=Py_ssize_t, size=Py_ssize_t, below=TimerHandle, right=TimerHandle)
 cdef int sift_down(list heap, Py_ssize_t place, TimerHandle timer) except -1

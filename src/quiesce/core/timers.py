@@ -244,6 +244,7 @@ def earlier(one: TimerHandle, other: TimerHandle) -> bool:
 
 def sift_up(heap: list[TimerHandle], place: int, timer: TimerHandle) -> None:
     """Move `timer` up from its `place` until its parent is earlier."""
+    start = place
     while place > 0:
         parent = (place - 1) >> 1
         above = heap[parent]
@@ -251,7 +252,8 @@ def sift_up(heap: list[TimerHandle], place: int, timer: TimerHandle) -> None:
             break
         native.rearrange(heap, place, above)
         place = parent
-    native.rearrange(heap, place, timer)
+    if place != start:
+        native.rearrange(heap, place, timer)
 
 
 def sift_down(heap: list[TimerHandle], place: int, timer: TimerHandle) -> None:
