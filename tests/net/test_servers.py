@@ -96,6 +96,49 @@ def test_an_accepted_transport_knows_both_addresses(serve, run, recorders):
         assert transport.get_extra_info("sockname") == address_of(server)
 
 
+def test_an_accepted_socket_does_not_block_and_sends_without_delay(
+    serve, run, recorders
+):
+    server = serve()
+    with call(server):
+        run(accepted(recorders, 1))
+        sock = recorders[0].transport.get_extra_info("socket")
+        assert isinstance(sock, asyncio.trsock.TransportSocket)
+        assert sock.gettimeout() == 0
+        assert not os.get_blocking(sock.fileno())
+        assert not os.get_inheritable(sock.fileno())
+        assert sock.type == socket.SOCK_STREAM
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_an_address_of_the_sixth_version_has_four_parts(serve, run, recorders):
+    try:
+        server = serve(host="::1")
+    except OSError:
+        pytest.skip("no IPv6 on loopback")
+    with call(server) as sock:
+        run(accepted(recorders, 1))
+        peer = recorders[0].transport.get_extra_info("peername")
+        assert peer == sock.getsockname()
+        assert len(peer) == 4
+
+
+def test_a_protocol_that_closes_the_server_is_the_last_one(serve, run, recorders, loop):
+    reports = []
+    loop.set_exception_handler(lambda _, context: reports.append(context))
+
+    def factory():
+        server.close()
+        return recorders.make()
+
+    server = serve(factory=factory)
+    with call(server), call(server):
+        run(accepted(recorders, 1))
+    assert len(recorders) == 1
+    assert reports == []
+
+
 def test_a_server_can_be_started_later(serve, run, recorders):
     server = serve(start_serving=False)
     assert not server.is_serving()

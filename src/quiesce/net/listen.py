@@ -1,23 +1,22 @@
 """Waiting for connections: what `loop.create_server` does.
 
-A `Server` is what users hold; it has one `Listener` for each socket, which accepts. As
-in `connect`, an `Opener` decides what a connection's transport is.
+A `Server` is what users hold; it has one `Listener` (see `accept`) for each socket,
+which accepts. As in `connect`, an `Opener` decides what a connection's transport is.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 import sys
 import weakref
-from asyncio import constants, trsock
+from asyncio import trsock
 from asyncio.log import logger
-from contextvars import copy_context
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from quiesce.core.poller import READABLE, Watcher
+from quiesce.net.accept import Listener
 from quiesce.net.bind import addresses_of, bind_all, listening_socket
 from quiesce.net.sock_calls import refuse_tls_socket
 
@@ -26,80 +25,8 @@ if TYPE_CHECKING:
 
     from quiesce.net.connect import Opener, ProtocolFactory
 
-# Errors that say: no more connections now, but perhaps when others have ended.
-OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 # Until 3.11 a server that is closed has nothing more to wait for.
 WAITS_FOR_CLIENTS = sys.version_info >= (3, 12)
-
-
-class Listener(Watcher):
-    """One listening socket, accepting for a `Server` until it is closed."""
-
-    def __init__(self, server: Server, sock: socket.socket) -> None:
-        self.server = server
-        self.sock = sock
-        self.loop = server.get_loop()
-        self._fd = sock.fileno()
-        self._context = copy_context()
-        self._retry: Any = None
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.server!r}>"
-
-    def start(self) -> None:
-        """Accept from now on."""
-        self._retry = None
-        self.loop.poller.watch(self._fd, READABLE, self)
-
-    def close(self) -> None:
-        """Accept no more, and close the socket."""
-        if self._retry is not None:
-            self._retry.cancel()
-        self.loop.poller.unwatch(self._fd)
-        self.sock.close()
-
-    def on_ready(self, events: int) -> None:  # noqa: ARG002 - it can only be readable
-        """Accept what has arrived, up to a backlog's worth."""
-        for _ in range(self.server.backlog):
-            try:
-                connection, address = self.sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                self._accept_failed(error)
-                return
-            self._context.copy().run(self._open, connection, address)
-
-    def _open(self, connection: socket.socket, address: Any) -> None:
-        """Make protocol and transport of one connection."""
-        try:
-            connection.setblocking(False)
-            self.server.open_transport(connection, address)
-        except (SystemExit, KeyboardInterrupt):
-            connection.close()
-            raise
-        except BaseException as error:  # noqa: BLE001 - the others are to be served
-            connection.close()
-            self.loop.call_exception_handler(
-                {
-                    "message": "Error on transport creation for incoming connection",
-                    "exception": error,
-                }
-            )
-
-    def _accept_failed(self, error: OSError) -> None:
-        """Report why nothing can be accepted; go on, later if resources are short."""
-        report = {
-            "message": "socket.accept() failed",
-            "exception": error,
-            "socket": trsock.TransportSocket(self.sock),
-        }
-        if error.errno in OUT_OF_RESOURCES:
-            # The socket stays ready, so that to go on now would be to spin.
-            report["message"] = "socket.accept() out of system resource"
-            self.loop.poller.unwatch(self._fd)
-            self._retry = self.loop.call_later(constants.ACCEPT_RETRY_DELAY, self.start)
-        self.loop.call_exception_handler(report)
 
 
 class Server(asyncio.AbstractServer):
@@ -155,6 +82,7 @@ class Server(asyncio.AbstractServer):
             return
         for sock in self._sockets:
             sock.listen(self.backlog)
+            send_without_delay(sock)
             listener = Listener(self, sock)
             listener.start()
             self._listeners.append(listener)
@@ -268,6 +196,14 @@ class Server(asyncio.AbstractServer):
         """Forget a connection that is over."""
         self._clients.discard(transport)
         self._wake_if_over()
+
+
+def send_without_delay(sock: socket.socket) -> None:
+    """Switch off the Nagle algorithm: Linux hands that on to accepted connections."""
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError):
+            # A stream of another protocol may not know it.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 async def create_server(

@@ -25,6 +25,20 @@ SEND_CHUNKS = 128
 WOULD_BLOCK = -1
 
 
+def accept(sock: socket.socket, fd: int) -> tuple[int, Any] | None:
+    """Return a new connection's descriptor and its peer's address; None for nothing.
+
+    The connection does not block, and is closed on exec. The address is None where the
+    caller has to ask for it.
+    """
+    try:
+        connection, address = sock.accept()
+    except (BlockingIOError, InterruptedError):
+        return None
+    connection.setblocking(False)
+    return connection.detach(), address
+
+
 def receive(sock: socket.socket, fd: int, expects_much: bool) -> bytes | None:
     """Return what has arrived, b"" at the end of the stream, None for nothing yet.
 

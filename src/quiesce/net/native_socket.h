@@ -3,10 +3,13 @@
 #define QUIESCE_NATIVE_SOCKET_H
 
 #include <Python.h>
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
@@ -41,6 +44,44 @@ static PyObject *quiesce_nothing_received(Py_ssize_t outcome) {
     if (outcome == QUIESCE_ERROR)
         return NULL;
     Py_RETURN_NONE;
+}
+
+/* As Python's sockets give it; None for what has to be asked for. */
+static PyObject *quiesce_address(const struct sockaddr_storage *address, socklen_t size) {
+    char host[INET6_ADDRSTRLEN];
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
+        return Py_BuildValue("(si)", host, (int)ntohs(in->sin_port));
+    }
+    if (address->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)address;
+        inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof host);
+        return Py_BuildValue("(siII)", host, (int)ntohs(in->sin6_port),
+                             (unsigned)ntohl(in->sin6_flowinfo), (unsigned)in->sin6_scope_id);
+    }
+    if (address->ss_family == AF_UNIX && size <= sizeof(sa_family_t))
+        return PyUnicode_FromStringAndSize(NULL, 0);
+    Py_RETURN_NONE;
+}
+
+static PyObject *quiesce_accept(int fd) {
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    PyObject *accepted, *peer;
+    int connection;
+    memset(&address, 0, sizeof address);
+    do
+        connection =
+            accept4(fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    while (connection < 0 && errno == EINTR);
+    if (connection < 0)
+        return quiesce_nothing_received(quiesce_call_failed());
+    peer = quiesce_address(&address, size);
+    accepted = peer == NULL ? NULL : Py_BuildValue("(iN)", connection, peer);
+    if (accepted == NULL)
+        close(connection);
+    return accepted;
 }
 
 /* Small reads are copied out of one buffer that serves the process: it is filled and read

@@ -29,6 +29,7 @@ context must not run in it already, so what is queued to go on later runs in ano
 from __future__ import annotations
 
 import socket
+import sys
 from asyncio import BufferedProtocol
 from asyncio.constants import LOG_THRESHOLD_FOR_CONNLOST_WRITES
 from asyncio.log import logger
@@ -39,6 +40,8 @@ from quiesce.core.poller import FAILED, HALF_CLOSED, READABLE, WRITABLE, Watcher
 from quiesce.net import native as calls
 from quiesce.net.write_buffer import WriteBuffer, refuse_what_is_no_bytes
 
+# Whether an accepted connection has the options of its listener (see `listen`).
+LISTENER_HANDS_ON = sys.platform == "linux"
 # Calls of the system in a row for one stream, before the others have their turn.
 FAIR_SHARE = 8
 # Bytes; shorter writes are collected.
@@ -100,7 +103,7 @@ class SocketStream(Watcher):
         self._sock: Any = sock
         self._fd = sock.fileno()
         self._is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6)
-        if self._is_tcp:
+        if self._is_tcp and not (server is not None and LISTENER_HANDS_ON):
             # What was written is wanted on the other side now: no Nagle algorithm.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._transport = transport
