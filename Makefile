@@ -19,6 +19,7 @@ help:
 	@echo 'make lint types test-interpreted test-compiled     its four parts'
 	@echo 'make conformance  the tests of asyncio itself, on each Python found'
 	@echo 'make bench        tasks beside asyncio, uvloop and others'
+	@echo 'make bench-io     echo servers beside asyncio, uvloop and one in C'
 	@echo 'make stress       minutes of signals and threads at the worst moments'
 	@echo 'make clean        remove what the others made'
 
@@ -67,10 +68,10 @@ stress: $(INTERPRETED)/.ready $(COMPILED)/.ready
 	QUIESCE_EXPECT=compiled $(COMPILED)/bin/python -m pytest -m stress $(ARGS)
 
 # A peer without a wheel for this Python is left out; the benchmark says so.
-bench: $(COMPILED)/.ready
+bench bench-io: $(COMPILED)/.ready
 	grep -v '^#' benchmarks/requirements.txt | while read -r peer; do \
 	    $(COMPILED)/bin/python -m pip install --quiet --only-binary :all: "$$peer"; done
-	$(COMPILED)/bin/python benchmarks/tasks.py $(ARGS)
+	$(COMPILED)/bin/python benchmarks/$(if $(filter bench-io,$@),io,tasks).py $(ARGS)
 
 clean:
 	rm -rf .venv .venv-* build dist src/*.egg-info
@@ -100,5 +101,5 @@ $(COMPILED)/.ready: $(COMPILED)/bin/python $(BUILD) $(SOURCES)
 
 .PHONY: help demo test lint types test-interpreted test-compiled run-test-compiled \
         conformance conformance-compiled run-conformance-compiled \
-        conformance-interpreted stress bench clean
+        conformance-interpreted stress bench bench-io clean
 .NOTPARALLEL:

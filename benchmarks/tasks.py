@@ -174,8 +174,8 @@ def picture(
 ) -> None:
     """Draw the compiled candidates beside asyncio, where both were measured."""
     file = folder / "tasks.svg"
-    subtitle = f"{facts['python']}, {facts['cpu']}, {facts['system']}"
-    if plot.draw(results, operations, "asyncio", subtitle, file):
+    title = f"Task operations\n{facts['python']}, {facts['cpu']}, {facts['system']}"
+    if plot.draw(results, operations, "asyncio", title, file):
         print(f"written: {file}")
     else:
         print("no plot: matplotlib is not installed")

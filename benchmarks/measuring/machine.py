@@ -45,7 +45,8 @@ def command() -> str:
     if "--out" in options:
         where = options.index("--out")
         del options[where : where + 2]
-    return shlex.join(["python", "benchmarks/tasks.py", *options])
+    program = f"benchmarks/{Path(sys.argv[0]).name}"
+    return shlex.join(["python", program, *options])
 
 
 def pin() -> int | None:

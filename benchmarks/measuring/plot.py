@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from task_operations import Operation
 
-    from measuring.rounds import Results
+class Named(Protocol):
+    """A row: what it is called, in data and by people."""
+
+    @property
+    def key(self) -> str:
+        """Its name in data."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        ...
+
+
+class Costs(Protocol):
+    """What was measured."""
+
+    def minimum(self, operation: str, name: str) -> float | None:
+        """Return what `operation` cost the candidate called `name`, if it is known."""
+        ...
+
 
 STYLES = {
+    "C": ("*", "#000000"),
     "quiesce (own)": ("D", "#b5179e"),
     "quiesce": ("o", "#d00000"),
     "rloop": ("v", "#577590"),
@@ -28,10 +48,10 @@ OURS = ("quiesce", "quiesce (own)")
 
 
 def draw(
-    results: Results,
-    operations: Sequence[Operation],
+    results: Costs,
+    operations: Sequence[Named],
     base: str,
-    subtitle: str,
+    title: str,
     file: Path,
 ) -> bool:
     """Write how many times faster than ``base`` each candidate is.
@@ -54,14 +74,14 @@ def draw(
         if places:
             dots = axes.plot(places, heights, marker, color=colour, label=name)
             plt.setp(dots, markersize=8, zorder=4 if name in OURS else 3)
-    finish(axes, rows, base, subtitle)
+    finish(axes, rows, base, title)
     figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
     plt.close(figure)
     return True
 
 
 def points(
-    results: Results, rows: Sequence[Operation], name: str, base: str
+    results: Costs, rows: Sequence[Named], name: str, base: str
 ) -> tuple[list[float], list[int]]:
     """Return where the candidate's dots stand."""
     places: list[float] = []
@@ -75,7 +95,7 @@ def points(
     return places, heights
 
 
-def finish(axes: Any, rows: Sequence[Operation], base: str, subtitle: str) -> None:
+def finish(axes: Any, rows: Sequence[Named], base: str, title: str) -> None:
     """Add the scales, the names and the title."""
     axes.set_xscale("log")
     ticks = [0.5, 1, 2, 5, 10, 20, 50]
@@ -85,5 +105,5 @@ def finish(axes: Any, rows: Sequence[Operation], base: str, subtitle: str) -> No
     axes.set_yticks(range(len(rows)), [operation.title for operation in rows])
     axes.grid(alpha=0.3)
     axes.set_xlabel(f"times faster than {base} (further right is better)")
-    axes.set_title(f"Task operations\n{subtitle}", fontsize=10)
+    axes.set_title(title, fontsize=10)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
