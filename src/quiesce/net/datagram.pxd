@@ -1,7 +1,7 @@
 cimport cython
 from quiesce.core cimport native
-from quiesce.core.poller cimport Poller, Watcher
 from quiesce.net cimport native as calls
+from quiesce.net.owned_socket cimport OwnedSocket
 
 cdef int READABLE
 cdef int WRITABLE
@@ -11,54 +11,31 @@ cdef long long PATIENCE
 cdef Py_ssize_t HEADER_SIZE
 cdef Py_ssize_t MUCH
 cdef double RETRY_DELAY
-cdef Py_ssize_t FORGIVEN_WRITES
 
 
-cdef class DatagramSocket(Watcher):
-    cdef object _loop
-    cdef Poller _poller
-    cdef object _sock
-    cdef object _transport
-    cdef object _protocol
+cdef class DatagramSocket(OwnedSocket):
     cdef object _datagram_received
     cdef object _remote
-    cdef object _context
     cdef object _flow
     cdef list _waiting
     cdef Py_ssize_t _size
-    cdef Py_ssize_t _lost_writes
-    cdef int _fd
     cdef int _family
-    cdef int _asked
-    cdef bint _edge
     cdef bint _is_connected
     cdef bint _must_retry
-    cdef bint _started
-    cdef bint _readable
     cdef bint _collecting
-    cdef bint _closing
-    cdef bint _lost
 
-    cpdef begin(self, object waiter)
-    cpdef start(self, object waiter)
     cpdef close(self)
     cpdef abort(self, object error)
-    cdef lose(self, object error)
     cpdef finish(self, object error)
-    cpdef bint abandon(self) except -1
-    cpdef bint is_closing(self) noexcept
-    cpdef bint is_closed(self) noexcept
     cpdef set_protocol(self, object protocol)
-    cpdef get_protocol(self)
 
     cdef fatal(self, object error, str message)
-    cdef report(self, object error, str message)
     cdef error_came(self, object error)
     cpdef tell_error(self, object error)
 
     cpdef on_ready(self, int events)
     @cython.locals(events=int)
-    cdef ask_poller(self)
+    cdef int wanted_events(self) except -1
 
     @cython.locals(share=int, limit=cython.longlong)
     cdef receive(self)
@@ -82,7 +59,6 @@ cdef class DatagramSocket(Watcher):
     @cython.locals(waiting=list)
     cdef forget(self, Py_ssize_t count)
     cdef sent_some(self)
-    cdef warn_of_lost_write(self)
 
     cpdef Py_ssize_t get_write_buffer_size(self) noexcept
     cpdef get_flow_control(self)

@@ -1,8 +1,8 @@
 """One datagram socket: from the system to the protocol, and back.
 
 `DatagramSocket` does the work behind `datagram_transport.DatagramTransport`, which
-users hold. Read `stream` before this: the states are the same, and so is what the
-contexts and an edge-triggered poller ask for.
+users hold. Read `owned_socket` for its states before this, and `stream` for what an
+edge-triggered poller asks for.
 
 Answers are collected while a batch of messages is received, and sent together after it:
 each send may wake a peer. What is sent at any other time goes out at once. A message
@@ -15,14 +15,13 @@ An error concerns one message, not the socket: the protocol hears of it in
 from __future__ import annotations
 
 import socket
-from asyncio.constants import LOG_THRESHOLD_FOR_CONNLOST_WRITES
-from asyncio.log import logger
 from typing import Any
 
 from quiesce.core import native
-from quiesce.core.poller import FAILED, READABLE, WRITABLE, Watcher
+from quiesce.core.poller import FAILED, READABLE, WRITABLE
 from quiesce.net import native as calls
 from quiesce.net.flow_control import FlowControl
+from quiesce.net.owned_socket import OwnedSocket
 from quiesce.net.write_buffer import refuse_what_is_no_bytes
 
 # Messages in a row from one socket, and how long that may take, before others have
@@ -35,11 +34,9 @@ HEADER_SIZE = 8
 MUCH = 64 * 1024
 # Seconds from one try to the next where no event says when to try.
 RETRY_DELAY = 0.001
-# Writes after the socket was lost that pass without a word.
-FORGIVEN_WRITES = LOG_THRESHOLD_FOR_CONNLOST_WRITES
 
 
-class DatagramSocket(Watcher):
+class DatagramSocket(OwnedSocket):
     """The working half of a datagram transport, in the context it was made in.
 
     `remote` is the only address that `sendto` may be given, or None. `is_connected`
@@ -47,28 +44,14 @@ class DatagramSocket(Watcher):
     """
 
     __slots__ = (
-        "_asked",
-        "_closing",
         "_collecting",
-        "_context",
         "_datagram_received",
-        "_edge",
         "_family",
-        "_fd",
         "_flow",
         "_is_connected",
-        "_loop",
-        "_lost",
-        "_lost_writes",
         "_must_retry",
-        "_poller",
-        "_protocol",
-        "_readable",
         "_remote",
         "_size",
-        "_sock",
-        "_started",
-        "_transport",
         "_waiting",
     )
 
@@ -81,12 +64,7 @@ class DatagramSocket(Watcher):
         remote: Any,
         is_connected: bool,
     ) -> None:
-        self._loop = loop
-        self._poller = loop.poller
-        self._edge = loop.poller.edge_triggered
-        # None once finished.
-        self._sock: Any = sock
-        self._fd = sock.fileno()
+        super().__init__(loop, sock, transport, None)
         self._family = int(sock.family)
         self._remote = remote
         self._is_connected = is_connected
@@ -94,38 +72,13 @@ class DatagramSocket(Watcher):
         # knows, also while the receiver it is to reach has no room.
         unix = getattr(socket, "AF_UNIX", None)
         self._must_retry = sock.family == unix and not is_connected
-        self._transport = transport
-        self._context = native.copy_context()
         self._flow = FlowControl(loop, transport)
         self._waiting: list[tuple[bytes, Any]] = []
         self._size = 0
-        self._asked = 0
-        self._started = False
-        self._readable = False
         self._collecting = False
-        self._closing = False
-        self._lost = False
-        self._lost_writes = 0
         self.set_protocol(protocol)
 
-    def __repr__(self) -> str:
-        return repr(self._transport)
-
-    # -- the beginning and the end
-
-    def begin(self, waiter: Any) -> None:
-        """Queue `start`."""
-        self._loop.call_soon(self.start, waiter, context=self._context)
-
-    def start(self, waiter: Any) -> None:
-        """Tell the protocol, then begin to receive, then wake `waiter`."""
-        try:
-            self._protocol.connection_made(self._transport)
-        finally:
-            self._started = True
-            self.ask_poller()
-            if waiter is not None and not waiter.done():
-                waiter.set_result(None)
+    # -- the end
 
     def close(self) -> None:
         """Receive nothing more, send what waits, then finish."""
@@ -149,49 +102,18 @@ class DatagramSocket(Watcher):
             self._size = 0
             self.lose(error)
 
-    def lose(self, error: BaseException | None) -> None:
-        """Send and receive nothing more, and queue `finish`."""
-        self._loop.call_soon(self.finish, error, context=self._context)
-        self._lost = True
-        self._poller.unwatch(self._fd)
-
     def finish(self, error: BaseException | None) -> None:
         """Tell the protocol that it is over, and let go of everything."""
-        protocol, sock = self._protocol, self._sock
         self._datagram_received = None
         try:
-            protocol.connection_lost(error)
+            OwnedSocket.finish(self, error)
         finally:
-            sock.close()
-            self._sock = self._protocol = self._transport = None
             self._flow.forget_transport()
-
-    def abandon(self) -> bool:
-        """Close the socket of a transport nobody holds; tell whether it was open."""
-        sock = self._sock
-        if sock is None:
-            return False
-        self._sock = None
-        self._poller.unwatch(self._fd)
-        sock.close()
-        return True
-
-    def is_closing(self) -> bool:
-        """Tell whether the end has begun."""
-        return self._closing
-
-    def is_closed(self) -> bool:
-        """Tell whether the socket was closed."""
-        return self._sock is None
 
     def set_protocol(self, protocol: Any) -> None:
         """Let `protocol` hear of everything from now on."""
         self._protocol: Any = protocol
         self._datagram_received: Any = getattr(protocol, "datagram_received", None)
-
-    def get_protocol(self) -> Any:
-        """Return the protocol, None once finished."""
-        return self._protocol
 
     # -- what fails
 
@@ -199,17 +121,6 @@ class DatagramSocket(Watcher):
         """Give the socket up, for an error that is not the network's."""
         self.report(error, message)
         self.abort(error)
-
-    def report(self, error: BaseException, message: str) -> None:
-        """Tell the loop's exception handler."""
-        self._loop.call_exception_handler(
-            {
-                "message": message,
-                "exception": error,
-                "transport": self._transport,
-                "protocol": self._protocol,
-            }
-        )
 
     def error_came(self, error: OSError) -> None:
         """Queue `tell_error`: the protocol may be at work now."""
@@ -235,22 +146,14 @@ class DatagramSocket(Watcher):
             self._loop.call_soon(self.on_ready, READABLE | WRITABLE)
             raise
 
-    def ask_poller(self) -> None:
-        """Ask for the events that matter now, where they are not what was asked for."""
-        if self._lost or not self._started:
-            return
-        # Only while something waits: every message that leaves the system's buffer is
-        # an event to who asks.
+    def wanted_events(self) -> int:
+        """Return the events that matter now."""
+        # To write only while something waits: every message that leaves the system's
+        # buffer is an event to who asks.
         events = 0 if self._closing else READABLE
         if self._waiting and not self._must_retry:
             events |= WRITABLE
-        if events == self._asked:
-            return
-        self._asked = events
-        try:
-            self._poller.watch(self._fd, events, self, self._edge)
-        except OSError as error:
-            self.fatal(error, "Fatal error: the poller refuses the socket")
+        return events
 
     # -- receiving
 
@@ -313,7 +216,8 @@ class DatagramSocket(Watcher):
                 raise ValueError(f"Invalid address: must be None or {remote}")
             address = remote
         if self._lost:
-            self.warn_of_lost_write()
+            if remote:
+                self.warn_of_lost_write()
         elif self._collecting:
             self.collect(data, address)
         elif self._waiting:
@@ -446,12 +350,6 @@ class DatagramSocket(Watcher):
                 self.ask_poller()
                 if self._closing:
                     self.lose(None)
-
-    def warn_of_lost_write(self) -> None:
-        """Count a write after the end; warn of a protocol that goes on and on."""
-        if self._remote and self._lost_writes >= FORGIVEN_WRITES:
-            logger.warning("socket.send() raised exception.")
-        self._lost_writes += 1
 
     def get_write_buffer_size(self) -> int:
         """Return how many bytes wait to be sent, some for each message's header."""

@@ -107,8 +107,9 @@ class SocketCall:
     def close(self) -> None:
         """Give up waiting."""
         if self.stage == WAITING:
-            # Who waits behind this call is woken by it.
-            self.future.cancel()
+            if not self.future.get_loop().is_closed():
+                # Who waits behind this call is woken by it.
+                self.future.cancel()
             self.watcher.leave()
         self.stage = ENDED
 

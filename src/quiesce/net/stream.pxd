@@ -1,8 +1,6 @@
 cimport cython
-from quiesce.core cimport native
-from quiesce.core.poller cimport Poller, Watcher
-from quiesce.core.scheduler cimport Scheduler
 from quiesce.net cimport native as calls
+from quiesce.net.owned_socket cimport OwnedSocket
 from quiesce.net.write_buffer cimport WriteBuffer
 
 cdef int READABLE
@@ -13,60 +11,36 @@ cdef int FAIR_SHARE
 cdef Py_ssize_t SMALL
 cdef Py_ssize_t COLLECTED
 cdef Py_ssize_t MUCH
-cdef Py_ssize_t FORGIVEN_WRITES
 cdef tuple ANY_SIZE
 
 
-cdef class SocketStream(Watcher):
-    cdef Scheduler _loop
-    cdef Poller _poller
-    cdef object _sock
-    cdef object _transport
-    cdef object _protocol
+cdef class SocketStream(OwnedSocket):
     cdef object _data_received
     cdef object _get_buffer
     cdef object _buffer_updated
-    cdef object _server
-    cdef object _context
     cdef WriteBuffer _buffer
-    cdef int _fd
-    cdef int _asked
-    cdef Py_ssize_t _lost_writes
-    cdef bint _edge
     cdef bint _is_tcp
     cdef bint _is_buffered
-    cdef bint _started
-    cdef bint _readable
     cdef bint _hung_up
     cdef bint _expects_much
     cdef bint _paused
     cdef bint _writing_paused
-    cdef bint _closing
     cdef bint _collecting
     cdef bint _delivering
     cdef bint _eof_received
     cdef bint _eof_written
-    cdef bint _lost
     cdef bint _sending_file
     cdef object _room
 
-    cpdef begin(self, object waiter)
-    cpdef start(self, object waiter)
     cpdef close(self)
     cpdef force_close(self, object error)
     cdef lose(self, object error)
     cpdef finish(self, object error)
-    cpdef bint abandon(self) except -1
     cdef fatal(self, object error, str message)
-    cpdef bint is_closing(self) noexcept
-    cpdef bint is_closed(self) noexcept
     cpdef set_protocol(self, object protocol)
-    cpdef get_protocol(self)
 
     cpdef on_ready(self, int events)
-    @cython.locals(events=int)
-    cdef ask_poller(self)
-    cdef int wanted_events(self) noexcept
+    cdef int wanted_events(self) except -1
     cdef bint wants_room(self) noexcept
 
     cdef bint may_receive(self) noexcept
@@ -98,7 +72,6 @@ cdef class SocketStream(Watcher):
     cpdef writelines(self, object list_of_data)
     cpdef write_eof(self)
     cdef shut_down_writing(self)
-    cdef warn_of_lost_write(self)
 
     cpdef begin_file(self)
     cpdef end_file(self)
@@ -112,4 +85,3 @@ cdef class SocketStream(Watcher):
     cpdef set_write_buffer_limits(self, object high, object low)
     cdef pause_if_full(self)
     cdef resume_protocol(self)
-    cdef flow_control_failed(self, object error, str message)

@@ -1,18 +1,9 @@
 """One connected stream socket: from the system to the protocol, and back.
 
 `SocketStream` does the work behind `transport.SocketTransport`, which users hold. Read
-`write_buffer` and ``quiesce.core.poller`` before this, `transport` after it.
-
-The states, each entered once and in this order:
-
-- *new*: `start` is queued; it calls ``connection_made`` and asks the poller for events.
-- *open*: until `close`, `force_close` or the end of the peer's stream, unless the
-  protocol keeps the other direction open.
-- *closing*: nothing is read any more; what was written before is still sent.
-- *lost*: nothing is sent any more, the poller is not asked; `finish` is queued.
-- *finished*: ``connection_lost`` was called, the socket is closed.
-
-Invariant: every stream that was started is finished exactly once, whatever fails.
+`owned_socket` for its states, and `write_buffer`, before this, `transport` after it.
+The end of the peer's stream closes it, unless the protocol keeps the other direction
+open.
 
 Where the poller reports changes only, it is asked once for all of them. So a stream
 must remember what it was told and did not act on: `_readable` says that there may be
@@ -22,8 +13,6 @@ that they are being *collected*.
 Small writes are collected and sent together at the end of the iteration, because each
 send wakes the peer and costs more than its bytes: `docs/design/collected-writes.md``.
 
-What the protocol does runs in the transport's context. Code here that enters that
-context must not run in it already, so what is queued to go on later runs in another.
 """
 
 from __future__ import annotations
@@ -31,13 +20,12 @@ from __future__ import annotations
 import socket
 import sys
 from asyncio import BufferedProtocol
-from asyncio.constants import LOG_THRESHOLD_FOR_CONNLOST_WRITES
 from asyncio.log import logger
 from typing import Any
 
-from quiesce.core import native
-from quiesce.core.poller import FAILED, HALF_CLOSED, READABLE, WRITABLE, Watcher
+from quiesce.core.poller import FAILED, HALF_CLOSED, READABLE, WRITABLE
 from quiesce.net import native as calls
+from quiesce.net.owned_socket import OwnedSocket
 from quiesce.net.write_buffer import WriteBuffer, refuse_what_is_no_bytes
 
 # Whether an accepted connection has the options of its listener (see `listen`).
@@ -50,103 +38,55 @@ SMALL = 4 * 1024
 COLLECTED = 16 * 1024
 # Bytes; a stream that received this much at once will probably do so again.
 MUCH = 16 * 1024
-# Writes after the connection was lost that pass without a word.
-FORGIVEN_WRITES = LOG_THRESHOLD_FOR_CONNLOST_WRITES
 # What asyncio passes to `get_buffer`: no size is better than another.
 ANY_SIZE = (-1,)
 
 
-class SocketStream(Watcher):
+class SocketStream(OwnedSocket):
     """The working half of a socket transport, in the context it was made in."""
 
     __slots__ = (
-        "_asked",
         "_buffer",
         "_buffer_updated",
-        "_closing",
         "_collecting",
-        "_context",
         "_data_received",
         "_delivering",
-        "_edge",
         "_eof_received",
         "_eof_written",
         "_expects_much",
-        "_fd",
         "_get_buffer",
         "_hung_up",
         "_is_buffered",
         "_is_tcp",
-        "_loop",
-        "_lost",
-        "_lost_writes",
         "_paused",
-        "_poller",
-        "_protocol",
-        "_readable",
         "_room",
         "_sending_file",
-        "_server",
-        "_sock",
-        "_started",
-        "_transport",
         "_writing_paused",
     )
 
     def __init__(
         self, loop: Any, sock: socket.socket, protocol: Any, transport: Any, server: Any
     ) -> None:
-        self._loop = loop
-        self._poller = loop.poller
-        self._edge = loop.poller.edge_triggered
-        # None once finished.
-        self._sock: Any = sock
-        self._fd = sock.fileno()
+        super().__init__(loop, sock, transport, server)
         self._is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6)
         if self._is_tcp and not (server is not None and LISTENER_HANDS_ON):
             # What was written is wanted on the other side now: no Nagle algorithm.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._transport = transport
-        self._server = server
-        self._context = native.copy_context()
         self._buffer = WriteBuffer()
         self._collecting = False
         self._delivering = False
-        self._asked = 0
-        self._started = False
-        self._readable = False
         self._hung_up = False
         self._expects_much = False
         self._paused = False
         self._writing_paused = False
-        self._closing = False
         self._eof_received = False
         self._eof_written = False
-        self._lost = False
-        self._lost_writes = 0
         self._sending_file = False
         # A future for `room`, if somebody waits for it.
         self._room: Any = None
         self.set_protocol(protocol)
 
-    def __repr__(self) -> str:
-        return repr(self._transport)
-
-    # -- the beginning and the end
-
-    def begin(self, waiter: Any) -> None:
-        """Queue `start`."""
-        self._loop.call_soon(self.start, waiter, context=self._context)
-
-    def start(self, waiter: Any) -> None:
-        """Tell the protocol, then begin to receive, then wake `waiter`."""
-        try:
-            self._protocol.connection_made(self._transport)
-        finally:
-            self._started = True
-            self.ask_poller()
-            if waiter is not None and not waiter.done():
-                waiter.set_result(None)
+    # -- the end
 
     def close(self) -> None:
         """Receive nothing more, send what waits, then finish."""
@@ -173,59 +113,22 @@ class SocketStream(Watcher):
 
     def lose(self, error: BaseException | None) -> None:
         """Enter *lost*."""
-        self._loop.call_soon(self.finish, error, context=self._context)
-        self._lost = True
-        self._poller.unwatch(self._fd)
+        OwnedSocket.lose(self, error)
         if self._room is not None:
             self.lose_room(error)
 
     def finish(self, error: BaseException | None) -> None:
         """Tell the protocol that it is over, and let go of everything."""
-        transport, protocol, server = self._transport, self._protocol, self._server
-        sock = self._sock
         self._data_received = self._get_buffer = self._buffer_updated = None
-        try:
-            protocol.connection_lost(error)
-        finally:
-            sock.close()
-            self._sock = self._protocol = self._transport = self._server = None
-            if server is not None:
-                server._detach(transport)
-
-    def abandon(self) -> bool:
-        """Close the socket of a transport nobody holds; tell whether it was open."""
-        sock = self._sock
-        if sock is None:
-            return False
-        self._sock = None
-        self._poller.unwatch(self._fd)
-        sock.close()
-        if self._server is not None:
-            self._server._detach(self._transport)
-        return True
+        OwnedSocket.finish(self, error)
 
     def fatal(self, error: BaseException, message: str) -> None:
         """Give the connection up; report what is not the network's fault."""
         if not isinstance(error, OSError):
-            self._loop.call_exception_handler(
-                {
-                    "message": message,
-                    "exception": error,
-                    "transport": self._transport,
-                    "protocol": self._protocol,
-                }
-            )
+            self.report(error, message)
         elif self._loop.get_debug():
             logger.debug("%r: %s", self._transport, message, exc_info=error)
         self.force_close(error)
-
-    def is_closing(self) -> bool:
-        """Tell whether the end has begun."""
-        return self._closing
-
-    def is_closed(self) -> bool:
-        """Tell whether the socket was closed."""
-        return self._sock is None
 
     def set_protocol(self, protocol: Any) -> None:
         """Let `protocol` hear of everything from now on."""
@@ -234,10 +137,6 @@ class SocketStream(Watcher):
         self._data_received: Any = getattr(protocol, "data_received", None)
         self._get_buffer: Any = getattr(protocol, "get_buffer", None)
         self._buffer_updated: Any = getattr(protocol, "buffer_updated", None)
-
-    def get_protocol(self) -> Any:
-        """Return the protocol, None once finished."""
-        return self._protocol
 
     # -- the poller
 
@@ -257,19 +156,6 @@ class SocketStream(Watcher):
             self.flush()
             if self._room is not None and not self._buffer.size:
                 self.give_room()
-
-    def ask_poller(self) -> None:
-        """Ask for the events that matter now, where they are not what was asked for."""
-        if self._lost or not self._started:
-            return
-        events = self.wanted_events()
-        if events == self._asked:
-            return
-        self._asked = events
-        try:
-            self._poller.watch(self._fd, events, self, self._edge)
-        except OSError as error:
-            self.fatal(error, "Fatal error: the poller refuses the socket")
 
     def wanted_events(self) -> int:
         """Return the events that matter now."""
@@ -564,12 +450,6 @@ class SocketStream(Watcher):
         except OSError as error:
             self.fatal(error, "Fatal error: shutdown() of the socket failed")
 
-    def warn_of_lost_write(self) -> None:
-        """Count a write after the end; warn of a protocol that goes on and on."""
-        if self._lost_writes >= FORGIVEN_WRITES:
-            logger.warning("socket.send() raised exception.")
-        self._lost_writes += 1
-
     # -- a file that is sent behind what was written
 
     def begin_file(self) -> None:
@@ -655,7 +535,7 @@ class SocketStream(Watcher):
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 - asyncio reports these too
-            self.flow_control_failed(error, "protocol.pause_writing() failed")
+            self.report(error, "protocol.pause_writing() failed")
 
     def resume_protocol(self) -> None:
         """Let the protocol write again."""
@@ -665,15 +545,4 @@ class SocketStream(Watcher):
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 - asyncio reports these too
-            self.flow_control_failed(error, "protocol.resume_writing() failed")
-
-    def flow_control_failed(self, error: BaseException, message: str) -> None:
-        """Report that the protocol raised where it was only to take note."""
-        self._loop.call_exception_handler(
-            {
-                "message": message,
-                "exception": error,
-                "transport": self._transport,
-                "protocol": self._protocol,
-            }
-        )
+            self.report(error, "protocol.resume_writing() failed")
