@@ -7,16 +7,23 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 DEMO := .venv
 INTERPRETED := .venv-interpreted-$(VERSION)
 COMPILED := .venv-compiled-$(VERSION)
+LIBRARIES := .venv-libraries-$(VERSION)
 
 SOURCES := $(shell find src -name '*.py' -o -name '*.pyi' -o -name '*.pxd' -o -name '*.h')
 BUILD := pyproject.toml setup.py
 STUBS := $(subst /,.,$(patsubst src/%.pyi,%,$(filter %.pyi,$(SOURCES))))
 QUICK := not stress
+# What keeps this Python from compiling quiesce; nothing if it can.
+LACKING = $(shell $(PYTHON) tests/build/compiler.py)
+EXTRA = $(shell $(PYTHON) -c 'import sys, tomllib; \
+    project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+    print(*project["optional-dependencies"][sys.argv[1]])' $(1))
 
 help:
 	@echo 'make demo         crawl a web site on loopback with a few hundred tasks'
 	@echo 'make test         lint, types, interpreted tests, compiled tests'
 	@echo 'make lint types test-interpreted test-compiled     its four parts'
+	@echo 'make test-libraries   aiohttp, uvicorn, asyncpg and others on our loop'
 	@echo 'make conformance  the tests of asyncio itself, on each Python found'
 	@echo 'make bench        tasks beside asyncio, uvloop and others'
 	@echo 'make bench-io     echo servers beside asyncio, uvloop and one in C'
@@ -41,7 +48,8 @@ types: $(INTERPRETED)/.ready
 	$(INTERPRETED)/bin/stubtest --ignore-missing-stub $(STUBS)
 
 test-interpreted: $(INTERPRETED)/.ready
-	QUIESCE_EXPECT=interpreted $(INTERPRETED)/bin/python -m pytest -m '$(QUICK)' $(ARGS)
+	QUIESCE_EXPECT=interpreted $(INTERPRETED)/bin/python -m pytest -m '$(QUICK)' \
+	  --ignore=tests/libraries $(ARGS)
 
 # The installed wheel: what users get, and no edit can hide behind it.
 test-compiled conformance-compiled:
@@ -50,7 +58,12 @@ test-compiled conformance-compiled:
 	else echo "$@ SKIPPED: $$lacking"; fi
 
 run-test-compiled: $(COMPILED)/.ready
-	QUIESCE_EXPECT=compiled $(COMPILED)/bin/python -m pytest -m '$(QUICK) and not build' $(ARGS)
+	QUIESCE_EXPECT=compiled $(COMPILED)/bin/python -m pytest -m '$(QUICK) and not build' \
+	  --ignore=tests/libraries $(ARGS)
+
+test-libraries: $(LIBRARIES)/.ready
+	QUIESCE_EXPECT=$(if $(LACKING),interpreted,compiled) \
+	  $(LIBRARIES)/bin/python -m pytest $(ARGS) tests/libraries
 
 # Status 3 says that this Python comes without the tests of asyncio.
 run-conformance-compiled: $(COMPILED)/.ready
@@ -99,7 +112,16 @@ $(COMPILED)/.ready: $(COMPILED)/bin/python $(BUILD) $(SOURCES)
 	QUIESCE_COMPILE=require $(COMPILED)/bin/python -m pip install --quiet '.[test]'
 	@touch $@
 
+# One by one if all together fail: then the tests of only those that failed are skipped.
+$(LIBRARIES)/.ready: $(LIBRARIES)/bin/python $(BUILD) $(SOURCES)
+	QUIESCE_COMPILE=$(if $(LACKING),never,require) \
+	  $(LIBRARIES)/bin/python -m pip install --quiet '.[test]'
+	@install="$(LIBRARIES)/bin/python -m pip install --quiet --only-binary :all:"; \
+	$$install $(call EXTRA,libraries) || for pin in $(call EXTRA,libraries); do \
+	    $$install $$pin || echo "$$pin SKIPPED: pip found no wheel of it"; done
+	@touch $@
+
 .PHONY: help demo test lint types test-interpreted test-compiled run-test-compiled \
-        conformance conformance-compiled run-conformance-compiled \
+        test-libraries conformance conformance-compiled run-conformance-compiled \
         conformance-interpreted stress bench bench-io clean
 .NOTPARALLEL:
