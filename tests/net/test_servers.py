@@ -14,6 +14,7 @@ import pytest
 from tests.net.recording import Recorder
 
 WAITS_FOR_CLIENTS = sys.version_info >= (3, 12)
+CLOSES_CLIENTS = sys.version_info >= (3, 14)
 
 
 def address_of(server):
@@ -193,6 +194,26 @@ def test_serve_forever_ends_with_its_cancellation_and_closes(serve, run, loop):
 
     run(use())
     assert not server.is_serving()
+
+
+def test_a_cancelled_serve_forever_closes_connections_where_asyncio_does(
+    serve, run, recorders, loop
+):
+    server = serve()
+
+    async def use():
+        task = loop.create_task(server.serve_forever())
+        await accepted(recorders, 1)
+        task.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert task.done() is (CLOSES_CLIENTS or not WAITS_FOR_CLIENTS)
+        server.close_clients()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with call(server):
+        run(use())
 
 
 def test_closing_the_server_ends_serve_forever(serve, run, loop):

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # Until 3.11 a server that is closed has nothing more to wait for.
 WAITS_FOR_CLIENTS = sys.version_info >= (3, 12)
+# Until 3.13 a server whose `serve_forever` is cancelled waits until its clients leave.
+CLOSES_CLIENTS = sys.version_info >= (3, 14)
 
 
 class Server(asyncio.AbstractServer):
@@ -96,6 +98,7 @@ class Server(asyncio.AbstractServer):
     async def serve_forever(self) -> None:
         """Accept connections until cancelled, which closes the server.
 
+        With Python 3.14 and later it then closes the connections, too.
         Raises RuntimeError if the server is closed, or if this was called already.
         """
         if self._forever is not None:
@@ -109,6 +112,8 @@ class Server(asyncio.AbstractServer):
         except asyncio.CancelledError:
             try:
                 self.close()
+                if CLOSES_CLIENTS:
+                    self.close_clients()
                 await self.wait_closed()
             finally:
                 raise
