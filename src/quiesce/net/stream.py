@@ -120,6 +120,8 @@ class SocketStream(OwnedSocket):
     def finish(self, error: BaseException | None) -> None:
         """Tell the protocol that it is over, and let go of everything."""
         self._data_received = self._get_buffer = self._buffer_updated = None
+        transport: Any = self._transport
+        transport.remember()
         OwnedSocket.finish(self, error)
 
     def fatal(self, error: BaseException, message: str) -> None:
