@@ -34,6 +34,8 @@ FILES = (
     "test_streams",
     "test_graph",
     "test_subprocess",
+    "test_ssl",
+    "test_sslproto",
 )
 # What a test means by ``asyncio``; `namings` says more.
 NAMINGS = ("baseline", "stock", "ours")

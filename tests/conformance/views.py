@@ -87,9 +87,14 @@ class Views:
         importlib.import_module(name)
         if not fromlist:
             return self.modules[name.partition(".")[0]]
-        return self.modules.get(name) or __import__(
-            name, globals_, locals_, fromlist, level
-        )
+        view = self.modules.get(name)
+        if view is None:
+            return __import__(name, globals_, locals_, fromlist, level)
+        for leaf in fromlist:
+            if not hasattr(view, leaf):
+                # A submodule that nobody has imported yet.
+                importlib.import_module(f"{name}.{leaf}")
+        return view
 
     def tops(self) -> set[str]:
         """Return the packages of which this test file sees some module differently."""
