@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from typing import ClassVar
 
@@ -213,6 +214,29 @@ class TestSeveralAddresses:
             ConnectionRefusedError,
             ConnectionRefusedError,
         ]
+
+    @pytest.mark.parametrize("delay", [None, 0.001])
+    def test_a_local_address_that_cannot_be_had_is_told_among_the_errors(
+        self, loop, run, named, delay
+    ):
+        host = named("127.0.0.8")
+        # The first is no address of this machine.
+        loop.names = loop.names | {"here": ["192.0.2.1", "127.0.0.1"]}
+        with pytest.raises(ExceptionGroup) as group:
+            run(
+                loop.create_connection(
+                    asyncio.Protocol,
+                    host,
+                    free_port(),
+                    local_addr=("here", 0),
+                    happy_eyeballs_delay=delay,
+                    all_errors=True,
+                )
+            )
+        no_such_address, refused = group.value.exceptions
+        assert no_such_address.errno == errno.EADDRNOTAVAIL
+        assert "('192.0.2.1', 0)" in str(no_such_address)
+        assert isinstance(refused, ConnectionRefusedError)
 
     def test_cancelling_a_race_ends_all_attempts(self, loop, run, named):
         host = named("127.0.0.8", "127.0.0.9")

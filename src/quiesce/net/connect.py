@@ -66,17 +66,20 @@ async def create_connection(
         interleave = 0 if happy_eyeballs_delay is None else 1
     if interleave:
         targets = interleaved(targets, interleave)
-    attempts = [partial(connect_to, loop, target, sources) for target in targets]
-    if happy_eyeballs_delay is None:
-        connected, errors = await first_of(attempts)
-    else:
-        connected, errors = await race(loop, attempts, happy_eyeballs_delay)
-    if connected is None:
-        try:
+    errors: list[OSError] = []
+    attempts = [
+        partial(connect_to, loop, target, sources, errors) for target in targets
+    ]
+    try:
+        if happy_eyeballs_delay is None:
+            connected = await first_of(attempts, errors)
+        else:
+            connected = await race(loop, attempts, happy_eyeballs_delay, errors)
+        if connected is None:
             raise unreachable(errors, all_errors)
-        finally:
-            # A frame of its own traceback must not hold an exception: as `first_of`.
-            del errors
+    finally:
+        # The tracebacks of these errors hold frames that hold this list.
+        errors.clear()
     return await adopt(loop, protocol_factory, connected, opener)
 
 
@@ -113,15 +116,21 @@ async def adopt(
 
 
 async def connect_to(
-    loop: Any, target: AddressInfo, sources: Sequence[AddressInfo] | None
+    loop: Any,
+    target: AddressInfo,
+    sources: Sequence[AddressInfo] | None,
+    errors: list[OSError],
 ) -> socket.socket:
-    """Return a socket connected to `target` from one of `sources`, or raise OSError."""
+    """Return a socket connected to `target` from one of `sources`, or raise OSError.
+
+    Why others of `sources` could not be had is added to `errors`.
+    """
     family, type_, proto, _, address = target
     sock = socket.socket(family, type_, proto)
     try:
         sock.setblocking(False)
         if sources is not None:
-            bind_to_one(sock, family, sources)
+            bind_to_one(sock, family, sources, errors)
         await loop.sock_connect(sock, address)
     except BaseException:
         sock.close()
@@ -130,25 +139,35 @@ async def connect_to(
 
 
 def bind_to_one(
-    sock: socket.socket, family: int, sources: Sequence[AddressInfo]
+    sock: socket.socket,
+    family: int,
+    sources: Sequence[AddressInfo],
+    errors: list[OSError],
 ) -> None:
-    """Bind to the first local address of this family that can be had."""
-    refusal = OSError(f"no matching local address with {family=} found")
-    for source_family, _, _, _, place in sources:
-        if source_family != family:
-            continue
-        try:
-            sock.bind(place)
-        except OSError as error:
-            reason = str(error).lower()
-            message = f"error while attempting to bind on address {place!r}: {reason}"
-            refusal = OSError(error.errno, message)
-        else:
-            return
+    """Bind to the first local address of this family that can be had.
+
+    Why others cannot is added to `errors`, or raised if it is the last one.
+    """
+    refusals: list[OSError] = []
     try:
-        raise refusal
+        for source_family, _, _, _, place in sources:
+            if source_family != family:
+                continue
+            try:
+                sock.bind(place)
+            except OSError as error:
+                reason = str(error).lower()
+                message = (
+                    f"error while attempting to bind on address {place!r}: {reason}"
+                )
+                refusals.append(OSError(error.errno, message))
+            else:
+                return
+        if not refusals:
+            raise OSError(f"no matching local address with {family=} found")
+        raise refusals.pop()
     finally:
-        del refusal
+        errors += refusals
 
 
 def interleaved(
@@ -170,37 +189,31 @@ def interleaved(
 
 
 async def first_of(
-    attempts: Sequence[Attempt],
-) -> tuple[socket.socket | None, list[OSError]]:
-    """Return the socket of the first attempt that succeeds, and why others failed.
+    attempts: Sequence[Attempt], errors: list[OSError]
+) -> socket.socket | None:
+    """Return the socket of the first attempt that succeeds, None if all fail.
 
-    One attempt is made after the other.
+    One attempt is made after the other; why one failed is added to `errors`.
     """
-    errors: list[OSError] = []
-    try:
-        for attempt in attempts:
-            try:
-                return await attempt(), errors
-            except OSError as error:
-                errors.append(error)
-        return None, errors
-    finally:
-        # The tracebacks of these errors hold this frame, which would hold the errors.
-        del errors
+    for attempt in attempts:
+        try:
+            return await attempt()
+        except OSError as error:
+            errors.append(error)
+    return None
 
 
 async def race(
-    loop: Any, attempts: Sequence[Attempt], delay: float
-) -> tuple[socket.socket | None, list[OSError]]:
-    """Return the first socket to be connected, and why others failed.
+    loop: Any, attempts: Sequence[Attempt], delay: float, errors: list[OSError]
+) -> socket.socket | None:
+    """Return the first socket to be connected, None if there is none.
 
-    The next attempt starts after `delay`, or at once where one before it fails. The
-    losers are cancelled and awaited, and a socket that one of them has connected all
-    the same is closed.
+    The next attempt starts after `delay`, or at once where one before it fails; why it
+    failed is added to `errors`. The losers are cancelled and awaited, and a socket that
+    one of them has connected all the same is closed.
     """
     waiting = deque(attempts)
     running: set[asyncio.Task[socket.socket]] = set()
-    errors: list[OSError] = []
     winner = None
     try:
         while winner is None and (waiting or running):
@@ -222,7 +235,7 @@ async def race(
                     running.discard(task)
     finally:
         await end_attempts(running)
-    return winner, errors
+    return winner
 
 
 async def end_attempts(tasks: set[asyncio.Task[socket.socket]]) -> None:
