@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import select
 import socket
 
 import pytest
@@ -20,6 +21,29 @@ def test_what_arrives_is_given_to_the_protocol(connect, run):
     run(recorder.until(lambda: recorder.received == b"hello"))
     assert recorder.calls == ["made", "data"]
     run(recorder.end())
+
+
+def test_what_was_queued_before_a_run_comes_before_what_arrived(connect, run, loop):
+    recorder = connect()
+    send_and_wait_until_readable(recorder)
+    loop.call_soon(recorder.note, "queued")
+    run(recorder.until(lambda: recorder.received))
+    assert recorder.calls == ["made", "queued", "data"]
+    run(recorder.end())
+
+
+def test_a_run_that_is_stopped_at_once_receives_all_the_same(connect, run, loop):
+    recorder = connect()
+    send_and_wait_until_readable(recorder)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert recorder.received == b"hello"
+    run(recorder.end())
+
+
+def send_and_wait_until_readable(recorder):
+    recorder.peer.send(b"hello")
+    select.select([recorder.transport.get_extra_info("socket")], [], [])
 
 
 def test_much_arrives_whole_and_in_order(connect, run, loop):

@@ -193,6 +193,7 @@ class Scheduler:
         unfinished = self.unfinished
         self.unfinished = None
         self.begin_run()
+        began_at = self.polled_at
         try:
             if unfinished is not None:
                 unfinished.stop_when_done(self.stop)
@@ -200,6 +201,11 @@ class Scheduler:
                 self.run_once()
                 if self.stopping:
                     break
+            if self.polled_at == began_at:
+                # Many short runs must not starve I/O.
+                self.look_outside()
+                if self.ending:
+                    self.end_iteration()
         finally:
             self.end_run()
             if unfinished is not None:
@@ -273,11 +279,20 @@ class Scheduler:
         return self.closed
 
     def begin_run(self) -> None:
-        """Make this the running loop of this thread."""
+        """Make this the running loop of this thread.
+
+        What is ready or due already comes before anything that the system has to tell:
+        a run counts as begun with a look outside.
+        """
         self._thread_id = threading.get_ident()
         self.async_generators.install_hooks()
         self.origins.set(self.debug)
         events._set_running_loop(self)
+        if self.has_incoming:
+            self.queue_incoming()
+        self.queue_due_timers()
+        self.unpolled = 0
+        self.polled_at = native.ticks()
 
     def end_run(self) -> None:
         """Be no thread's running loop any more."""
