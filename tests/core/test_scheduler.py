@@ -46,6 +46,14 @@ def test_a_loop_runs_again_after_it_was_stopped(loop):
     assert ran == [1]
 
 
+def test_a_loop_stopped_before_it_runs_makes_one_iteration(loop):
+    ran: list[str] = []
+    loop.stop()
+    loop.call_soon(lambda: (ran.append("first"), loop.call_soon(ran.append, "second")))
+    loop.run_forever()
+    assert ran == ["first"]
+
+
 def test_stop_lets_the_callbacks_of_its_iteration_run(loop):
     ran: list[int] = []
     loop.call_soon(loop.stop)
@@ -120,6 +128,14 @@ def test_timers_of_one_deadline_fire_in_the_order_in_which_they_were_added():
     loop.run_forever()
     loop.close()
     assert ran == list(range(100))
+
+
+@pytest.mark.parametrize("when", [123, 123.5])
+def test_a_timer_shows_its_deadline_as_it_was_given(loop, when):
+    timer = loop.call_at(when, list)
+    assert f" when={when} " in repr(timer)
+    timer.cancel()
+    assert repr(timer) == f"<TimerHandle cancelled when={when}>"
 
 
 def test_a_loop_sleeps_no_longer_than_until_the_next_timer():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
 import signal
@@ -10,7 +11,8 @@ import threading
 
 import pytest
 
-from quiesce.core.poller import READABLE, WRITABLE, Watcher
+from quiesce.core.poller import READABLE, WRITABLE, Poller, Watcher
+from quiesce.loop import Loop
 from quiesce.system.any_selector import SelectorPoller
 
 KINDS = [SelectorPoller]
@@ -34,6 +36,33 @@ class Listening(Watcher):
         self.heard.append(events)
         if self.then is not None:
             self.then()
+
+
+class Counting(Poller):
+    """Counts how often another poller is asked."""
+
+    def __init__(self, poller):
+        self.poller = poller
+        self.polls = 0
+
+    def poll(self, timeout):
+        self.polls += 1
+        return self.poller.poll(timeout)
+
+    def watch(self, fd, events, watcher, edge=False):
+        self.poller.watch(fd, events, watcher, edge)
+
+    def unwatch(self, fd):
+        self.poller.unwatch(fd)
+
+    def watcher_of(self, fd):
+        return self.poller.watcher_of(fd)
+
+    def wake(self):
+        self.poller.wake()
+
+    def close(self):
+        self.poller.close()
 
 
 @pytest.fixture(params=KINDS)
@@ -216,6 +245,20 @@ def test_each_wake_up_ends_one_poll(poller):
 
 def test_a_poll_without_events_ends_after_its_time(poller):
     assert poller.poll(0.001) == 0
+
+
+def test_a_loop_polls_twice_at_most_for_one_short_sleep(poller):
+    counting = Counting(poller)
+    loop = Loop(poller=counting)
+
+    async def sleep_for_short():
+        for seconds in (1e-2, 1e-4, 1e-6, 1e-8, 1e-10):
+            polls = counting.polls
+            await asyncio.sleep(seconds)
+            assert counting.polls - polls <= 2
+
+    loop.run_until_complete(sleep_for_short())
+    loop.close()
 
 
 def test_what_a_signal_handler_raises_ends_a_sleep(poller):

@@ -58,7 +58,12 @@ class TimerHandle(Handle):
         return asyncio.TimerHandle if type(self) is TimerHandle else type(self)
 
     def _repr_info(self) -> list[str]:
-        return asyncio.TimerHandle._repr_info(self)
+        info = asyncio.TimerHandle._repr_info(self)
+        if float(self._when).is_integer():
+            # Given as an int, as deadlines often are where time is made up.
+            shown = f"when={self._when}"
+            info[info.index(shown)] = shown.removesuffix(".0")
+        return info
 
     def when(self) -> float:
         """Return the time at which the callback is due, as the loop's `time` counts."""
