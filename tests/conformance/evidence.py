@@ -68,8 +68,8 @@ class LoopTests(Evidence, test_utils.TestCase):
             self.check(runner.run(where()))
 
     def test_every_loop_class_is_ours(self):
-        assert asyncio.BaseEventLoop is Loop
-        assert asyncio.SelectorEventLoop is Loop
+        assert issubclass(asyncio.BaseEventLoop, Loop)
+        assert issubclass(asyncio.SelectorEventLoop, Loop)
 
 
 class NameTests(unittest.TestCase):

@@ -34,9 +34,17 @@ FILES = (
     "test_streams",
     "test_graph",
     "test_subprocess",
-    "test_ssl",
-    "test_sslproto",
+    "test_protocols",
+    "test_transports",
+    "test_free_threading",
+    "test_tools",
+    "test_events",
+    "test_unix_events",
+    "test_base_events",
+    "test_server_context",
 )
+# Those of them that make no loop: what they test is data and asyncio's base classes.
+WITHOUT_LOOPS = ("test_protocols", "test_transports", "test_tools")
 # What a test means by ``asyncio``; `namings` says more.
 NAMINGS = ("baseline", "stock", "ours")
 # Our own file, run in the same way: it shows what the tests of the others stand on.

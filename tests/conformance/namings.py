@@ -27,7 +27,7 @@ from quiesce.combinators import shield
 from quiesce.policy import DEFAULT_POLICY, NEW_LOOP
 
 from . import loops
-from .views import ModuleView, StandIn, Views
+from .views import ModuleView, Places, StandIn, Views
 
 SUBMODULES = (
     "base_events",
@@ -37,12 +37,14 @@ SUBMODULES = (
     "locks",
     "queues",
     "runners",
+    "selector_events",
     "staggered",
     "streams",
     "taskgroups",
     "tasks",
     "threads",
     "timeouts",
+    "unix_events",
 )
 # Functions that exist twice in CPython, as ``_c_<name>`` and ``_py_<name>``.
 TWINS = (
@@ -56,12 +58,36 @@ TWINS = (
     "swap_current_task",
     "unregister_task",
 )
-LOOP_NAMES = ("BaseEventLoop", "EventLoop", "SelectorEventLoop")
+# asyncio's loop classes, and what stands for them.
+LOOP_CLASSES = {
+    "BaseEventLoop": StandIn(loops, "SelectorLoop"),
+    "BaseSelectorEventLoop": StandIn(loops, "SelectorLoop"),
+    "EventLoop": StandIn(loops, "SelectorLoop"),
+    "SelectorEventLoop": StandIn(loops, "SelectorLoop"),
+}
 # Private functions of asyncio that tests look for, and ours that do the same.
 PRIVATE_TWINS = {"_log_on_exception": StandIn(shield, "report_failure")}
+# What asyncio's modules use under one name, and the modules of quiesce that use it.
+PLACES = Places(
+    logger=("quiesce.core.failures", "quiesce.core.hooks"),
+    socket=tuple(
+        f"quiesce.net.{name}"
+        for name in (
+            "bind",
+            "connect",
+            "endpoint",
+            "listen",
+            "resolve",
+            "sock_calls",
+            "unix_socket",
+        )
+    ),
+)
 # What a test replaces in asyncio's modules by name, and where quiesce has the same.
 PATCH_TARGETS = {
-    "asyncio.base_events.logger": "quiesce.core.failures.logger",
+    "asyncio.base_events.logger": f"{__name__}.PLACES.logger",
+    "asyncio.base_events.socket": f"{__name__}.PLACES.socket",
+    "asyncio.unix_events.socket": f"{__name__}.PLACES.socket",
     "asyncio.base_events.BaseEventLoop.call_exception_handler": (
         "quiesce.loop.Loop.call_exception_handler"
     ),
@@ -116,9 +142,7 @@ def stand_ins_of(naming: str, module: types.ModuleType) -> dict[str, StandIn]:
 def loops_in_place(module: types.ModuleType) -> dict[str, StandIn]:
     """Return our loop for each of asyncio's loop classes that `module` has."""
     return {
-        name: StandIn(quiesce.loop, "Loop")
-        for name in LOOP_NAMES
-        if hasattr(module, name)
+        name: place for name, place in LOOP_CLASSES.items() if hasattr(module, name)
     }
 
 

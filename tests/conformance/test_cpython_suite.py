@@ -32,7 +32,8 @@ def runs(request):
 def test_nothing_fails_that_stock_asyncio_passes(runs, file, naming):
     run = runs[file, naming].result()
     assert run.ids("passed"), f"nothing ran: {run}"
-    assert sum(test.loops for test in run.tests.values()) > 0, "no loop was made"
+    if file not in loading.WITHOUT_LOOPS:
+        assert sum(test.loops for test in run.tests.values()) > 0, "no loop was made"
     needs_baseline = run.ids(*results.BAD)
     baselines = {file: launching.run_file(file, "baseline")} if needs_baseline else {}
     mode = os.environ.get("QUIESCE_EXPECT")

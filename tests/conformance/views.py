@@ -57,6 +57,24 @@ class ModuleView(types.ModuleType):
         return dir(self.__dict__["real"])
 
 
+class Places:
+    """Attributes that several modules have in common: written to all of them.
+
+    ``mock.patch`` finds here what asyncio has in one module and quiesce in many.
+    """
+
+    def __init__(self, **modules: tuple[str, ...]) -> None:
+        self.__dict__["modules"] = modules
+        for name, places in modules.items():
+            self.__dict__[name] = getattr(importlib.import_module(places[0]), name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Write to every module that uses `name`."""
+        self.__dict__[name] = value
+        for place in self.__dict__["modules"][name]:
+            setattr(importlib.import_module(place), name, value)
+
+
 class Views:
     """The modules that one test file sees, by name; nobody else imports them."""
 
