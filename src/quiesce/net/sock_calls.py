@@ -38,6 +38,7 @@ NOT_READY = (BlockingIOError, InterruptedError)
 # What an attempt gives then.
 NOT_YET = object()
 TCP_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+TCP_PROTOCOLS = (0, socket.IPPROTO_TCP)
 STREAM = socket.SOCK_STREAM
 PlainSocket = socket.socket
 
@@ -210,9 +211,7 @@ class SocketCall:
         callbacks = self.loop.fd_callbacks
         watcher = callbacks.known_watcher(self.sock, fd)
         if watcher is None:
-            sock = self.sock
-            is_tcp = sock.type == STREAM and sock.family in TCP_FAMILIES
-            watcher = callbacks.watcher_to_wait(sock, fd, is_tcp)
+            watcher = callbacks.watcher_to_wait(self.sock, fd, is_tcp(self.sock))
         future = new_future(self.loop, self.loop.direct_ready)
         if self.kind in (RECEIVE, RECEIVE_INTO, CALL_TO_READ):
             watcher.wait_to_read(future)
@@ -244,6 +243,15 @@ class Sending:
         self.rest = self.rest[sock.send(self.rest) :]
         if self.rest:
             raise BlockingIOError
+
+
+def is_tcp(sock: socket.socket) -> bool:
+    """Tell whether `sock` is of TCP; other streams (SCTP's) keep messages apart."""
+    return (
+        sock.type == STREAM
+        and sock.family in TCP_FAMILIES
+        and sock.proto in TCP_PROTOCOLS
+    )
 
 
 def accept(sock: socket.socket) -> tuple[socket.socket, Any]:
