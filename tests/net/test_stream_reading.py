@@ -312,3 +312,28 @@ def test_ctrl_c_in_eof_received_comes_out_and_the_end_is_told_again(connect, run
         loop.run_until_complete(recorder.lost)
     assert run(recorder.lost) is None
     assert recorder.calls == ["made", "eof", "eof", "lost"]
+
+
+def test_what_follows_a_passed_descriptor_is_received(loop, run):
+    near, far = socket.socketpair()
+    recorder = Recorder()
+    recorder.lost = loop.create_future()
+    with far:
+        run(loop.create_connection(lambda: recorder, sock=near))
+        socket.send_fds(far, [b"1"], [far.fileno()])
+        far.send(b"2")
+        run(recorder.until(lambda: recorder.received == b"12"))
+        run(recorder.end())
+
+
+def test_what_follows_urgent_data_is_received(loop, run):
+    near, far = tcp_pair()
+    recorder = Recorder()
+    recorder.lost = loop.create_future()
+    with far:
+        run(loop.create_connection(lambda: recorder, sock=near))
+        far.send(b"before ")
+        far.send(b"!", socket.MSG_OOB)
+        far.send(b"after")
+        run(recorder.until(lambda: recorder.received == b"before after"))
+        run(recorder.end())

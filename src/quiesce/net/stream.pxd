@@ -6,6 +6,7 @@ from quiesce.net.write_buffer cimport WriteBuffer
 cdef int READABLE
 cdef int WRITABLE
 cdef int HALF_CLOSED
+cdef int URGENT
 cdef int FAILED
 cdef int FAIR_SHARE
 cdef Py_ssize_t SMALL

@@ -23,7 +23,7 @@ from asyncio import BufferedProtocol
 from asyncio.log import logger
 from typing import Any
 
-from quiesce.core.poller import FAILED, HALF_CLOSED, READABLE, WRITABLE
+from quiesce.core.poller import FAILED, HALF_CLOSED, READABLE, URGENT, WRITABLE
 from quiesce.net import native as calls
 from quiesce.net.owned_socket import OwnedSocket
 from quiesce.net.write_buffer import WriteBuffer, refuse_what_is_no_bytes
@@ -142,9 +142,9 @@ class SocketStream(OwnedSocket):
 
     def on_ready(self, events: int) -> None:
         """Receive and send what `events` allow."""
-        if events & (READABLE | HALF_CLOSED | FAILED):
+        if events & (READABLE | HALF_CLOSED | FAILED | URGENT):
             self._readable = True
-            if events & (HALF_CLOSED | FAILED):
+            if events & (HALF_CLOSED | FAILED | URGENT):
                 self._hung_up = True
             try:
                 self.receive()
@@ -165,7 +165,7 @@ class SocketStream(OwnedSocket):
         # A TCP socket reports that it can be written to only after it refused to take
         # more; one of another family, whenever its peer reads.
         if self._is_tcp or self.wants_room():
-            return READABLE | HALF_CLOSED | WRITABLE
+            return READABLE | HALF_CLOSED | URGENT | WRITABLE
         return READABLE | HALF_CLOSED
 
     def wants_room(self) -> bool:
@@ -262,11 +262,12 @@ class SocketStream(OwnedSocket):
     def note_received(self, count: int, room: int) -> None:
         """Learn from how much arrived: less than there was room for is all there is.
 
-        A hang-up that was reported already is not reported again, so its end of the
-        stream must be looked for.
+        Not on a Unix socket, where a receive stops behind a descriptor that is passed,
+        nor after a hang-up or urgent data was reported: these are not reported again,
+        so what is behind them must be looked for.
         """
         self._expects_much = count > MUCH
-        if count < room and not self._hung_up:
+        if count < room and self._is_tcp and not self._hung_up:
             self._readable = False
 
     def end_of_stream(self) -> None:
