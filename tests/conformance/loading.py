@@ -30,6 +30,8 @@ FILES = (
     "test_pep492",
     "test_context",
     "test_threads",
+    "test_sock_lowlevel",
+    "test_server",
     "test_staggered",
     "test_streams",
     "test_graph",
