@@ -36,6 +36,8 @@ FILES = (
     "test_streams",
     "test_graph",
     "test_subprocess",
+    "test_sendfile",
+    "test_buffered_proto",
     "test_protocols",
     "test_transports",
     "test_free_threading",

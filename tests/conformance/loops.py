@@ -9,7 +9,9 @@ poller.
 from __future__ import annotations
 
 import asyncio
+import os
 import unittest
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from test.test_asyncio import utils
@@ -20,7 +22,7 @@ from quiesce.loop import Loop
 from quiesce.system.any_selector import SelectorPoller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
     from selectors import BaseSelector
     from socket import socket
 
@@ -124,6 +126,34 @@ class SelectorLoop(PrivateNames, Loop):
 
     def __init__(self, selector: BaseSelector | None = None) -> None:
         super().__init__(poller=SelectorPoller(selector) if selector else None)
+
+    # A test replaces one of these to see how files are sent without the system's help.
+    _sendfile_native = asyncio.BaseEventLoop._sendfile_native
+    _sock_sendfile_native = asyncio.BaseEventLoop._sock_sendfile_native
+
+    async def sendfile(self, *args: Any, **options: Any) -> int:
+        """Send a file on a transport."""
+        with system_sendfile(withheld="_sendfile_native" in vars(self)):
+            return await super().sendfile(*args, **options)
+
+    async def sock_sendfile(self, *args: Any, **options: Any) -> int:
+        """Send a file on a socket."""
+        with system_sendfile(withheld="_sock_sendfile_native" in vars(self)):
+            return await super().sock_sendfile(*args, **options)
+
+
+@contextmanager
+def system_sendfile(*, withheld: bool) -> Iterator[None]:
+    """Let this be a system that cannot send files, if `withheld`."""
+    if not withheld:
+        yield
+        return
+    call = os.sendfile
+    del os.sendfile
+    try:
+        yield
+    finally:
+        os.sendfile = call
 
 
 class VirtualLoop(PrivateNames, Loop):
