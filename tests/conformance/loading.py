@@ -46,6 +46,8 @@ FILES = (
     "test_unix_events",
     "test_base_events",
     "test_server_context",
+    "test_ssl",
+    "test_sslproto",
 )
 # Those of them that make no loop: what they test is data and asyncio's base classes.
 WITHOUT_LOOPS = ("test_protocols", "test_transports", "test_tools")

@@ -251,6 +251,31 @@ def test_a_failed_task_that_is_dropped_is_gone_without_the_collector(
         gc.enable()
 
 
+def test_what_a_timed_out_coroutine_held_is_gone_without_the_collector(loop) -> None:
+    class Held:
+        pass
+
+    async def wait_with(held: Held) -> None:
+        try:
+            await loop.create_future()
+        finally:
+            assert held
+
+    async def main() -> weakref.ref[Held]:
+        held = Held()
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(wait_with(held), 0)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(wait_with(held), 1e-9)
+        return weakref.ref(held)
+
+    gc.disable()
+    try:
+        assert loop.run_until_complete(main())() is None
+    finally:
+        gc.enable()
+
+
 def test_a_task_may_carry_attributes_and_they_are_collected(loop) -> None:
     class Kept:
         pass

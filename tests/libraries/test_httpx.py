@@ -24,7 +24,7 @@ def url():
 
 def test_a_request_over_tls_is_answered(run, url, client_side):
     async def ask():
-        async with httpx.AsyncClient(verify=client_side) as client:
+        async with httpx.AsyncClient(verify=client_side, timeout=None) as client:
             return (await client.get(f"{url}/who")).json()["loop"]
 
     assert url.startswith("https:")
@@ -57,7 +57,7 @@ def test_many_requests_share_few_tls_connections(run, url, client_side):
 def test_an_answer_without_end_can_be_left(run, url, client_side):
     async def leave():
         async with (
-            httpx.AsyncClient(verify=client_side) as client,
+            httpx.AsyncClient(verify=client_side, timeout=None) as client,
             client.stream("GET", f"{url}/endless") as response,
         ):
             return len(await anext(response.aiter_bytes()))
@@ -67,7 +67,7 @@ def test_an_answer_without_end_can_be_left(run, url, client_side):
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(run, url):
     async def ask():
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=None) as client:
             await client.get(url)
 
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):

@@ -28,7 +28,7 @@ def url(request):
 
 def test_requests_are_answered_on_our_loop(run, url):
     async def ask():
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=None) as client:
             return (await client.get(f"{url}/who")).json()["loop"]
 
     assert run(ask()) == "quiesce.loop.Loop"
@@ -57,7 +57,7 @@ def test_a_large_body_goes_and_comes_back(run, url):
 def test_a_client_that_leaves_is_noticed(run):
     async def leave(url):
         async with (
-            httpx.AsyncClient() as client,
+            httpx.AsyncClient(timeout=None) as client,
             client.stream("GET", f"{url}/endless") as response,
         ):
             await anext(response.aiter_bytes())

@@ -97,6 +97,21 @@ def test_an_accepted_transport_knows_both_addresses(serve, run, recorders):
         assert transport.get_extra_info("sockname") == address_of(server)
 
 
+def test_an_accepted_transport_knows_both_addresses_also_after_its_end(
+    serve, run, recorders
+):
+    server = serve()
+    address = address_of(server)
+    with call(server) as sock:
+        run(accepted(recorders, 1))
+        peer = sock.getsockname()
+        run(recorders[0].end())
+    transport = recorders[0].transport
+    assert transport.get_extra_info("peername") == peer
+    assert transport.get_extra_info("sockname") == address
+    assert transport.get_extra_info("socket").fileno() == -1
+
+
 def test_an_accepted_socket_does_not_block_and_sends_without_delay(
     serve, run, recorders
 ):

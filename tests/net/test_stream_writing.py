@@ -86,6 +86,27 @@ def test_water_marks_follow_from_each_other(connect, run):
     run(transport.get_protocol().end())
 
 
+def test_what_a_protocol_writes_when_paused_comes_behind_what_paused_it(
+    connect, run, loop
+):
+    class Talkative(Recorder):
+        def pause_writing(self):
+            super().pause_writing()
+            self.transport.write(b"last")
+
+    recorder = connect(Talkative())
+
+    async def write():
+        recorder.transport.set_write_buffer_limits(high=0)
+        recorder.transport.write(b"first")
+        recorder.transport.write(b"second")
+        recorder.transport.write(MUCH)
+        return await recorder.receive(len(MUCH) + 15)
+
+    assert run(write()) == b"firstsecond" + MUCH + b"last"
+    run(recorder.end())
+
+
 def test_a_new_mark_below_what_waits_pauses_the_protocol(connect, run):
     recorder = connect()
     recorder.transport.set_write_buffer_limits(high=10**9)

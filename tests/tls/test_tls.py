@@ -5,49 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from pathlib import Path
 
 import pytest
 
-# A key and a certificate that it signed itself, of use to nobody but these tests.
-IDENTITY = Path(__file__).with_name("localhost.pem")
 MUCH = bytes(range(256)) * 16 * 1024
 """More than TLS or a socket takes at once, 4 MiB."""
-PATIENCE = 20.0
-
-
-@pytest.fixture
-def run(loop):
-    """Run a coroutine to its end, and until both ends of its connections are closed."""
-
-    async def and_close(coro):
-        before = open_files()
-        result = await coro
-        # With Python 3.11 a server does not wait for its connections.
-        while open_files() > before:  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0)
-        return result
-
-    def run(coro):
-        return loop.run_until_complete(asyncio.wait_for(and_close(coro), PATIENCE))
-
-    return run
-
-
-def open_files():
-    return len(list(Path("/dev/fd").iterdir()))
-
-
-@pytest.fixture
-def server_side():
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(IDENTITY)
-    return context
-
-
-@pytest.fixture
-def client_side():
-    return ssl.create_default_context(cafile=IDENTITY)
 
 
 async def echo(reader, writer):

@@ -310,7 +310,7 @@ class Task(Future):
         else:
             self.came_to_raise(native.content(came))
         # The frame below this one is in the error's traceback: see "Cycles" above.
-        self = came = None  # noqa: PLW0642
+        self = came = error = None  # noqa: PLW0642
         return 0
 
     def throw_in(self, error: BaseException | None) -> Any:
@@ -320,7 +320,10 @@ class Task(Future):
                 error = self.cancelled_error()
             self._must_cancel = False
         self._fut_waiter = None
-        return native.throw_in(self._context, self._coro, error)
+        try:
+            return native.throw_in(self._context, self._coro, error)
+        finally:
+            self = error = None  # noqa: PLW0642 - see "Cycles" above
 
     def ended(self) -> None:
         """Leave the loop's pending tasks."""

@@ -29,6 +29,7 @@ cdef class OwnedSocket(Watcher):
     cpdef bint abandon(self) except -1
     cpdef bint is_closing(self) noexcept
     cpdef bint is_closed(self) noexcept
+    cpdef get_socket(self)
     cpdef get_protocol(self)
     cdef ask_poller(self)
     cdef int wanted_events(self) except -1

@@ -129,6 +129,10 @@ class OwnedSocket(Watcher):
         """Tell whether the socket was closed."""
         return self._sock is None
 
+    def get_socket(self) -> Any:
+        """Return the socket, None once finished."""
+        return self._sock
+
     def get_protocol(self) -> Any:
         """Return the protocol, None once finished."""
         return self._protocol

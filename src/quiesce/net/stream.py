@@ -120,6 +120,8 @@ class SocketStream(OwnedSocket):
     def finish(self, error: BaseException | None) -> None:
         """Tell the protocol that it is over, and let go of everything."""
         self._data_received = self._get_buffer = self._buffer_updated = None
+        transport: Any = self._transport
+        transport.remember()
         OwnedSocket.finish(self, error)
 
     def fatal(self, error: BaseException, message: str) -> None:
@@ -321,12 +323,14 @@ class SocketStream(OwnedSocket):
             self.warn_of_lost_write()
         elif calls.size_of(data) < SMALL and self.may_collect():
             self.collect(data)
-        else:
+        elif self._collecting:
+            # Order matters: what the protocol writes in `pause_writing` comes behind.
+            self._buffer.append(bytes(data), 0)
             self.send_collected()
-            if self._buffer.size:
-                self.queue(data, 0)
-            elif not self._lost:
-                self.send_now(data)
+        elif self._buffer.size:
+            self.queue(data, 0)
+        else:
+            self.send_now(data)
 
     def may_collect(self) -> bool:
         """Tell whether a small write may wait, for the end of the iteration at most."""

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 class SocketTransport(asyncio.Transport):
     """A connected stream socket; made by `open_stream`, ended by `close` or `abort`."""
 
+    # A server has thousands of these. The dictionary comes into being only where
+    # somebody stores something in it.
+    __slots__ = ("__dict__", "__weakref__", "_facts", "_fd", "_peername", "_stream")
+
     # What asyncio's own start_tls() and sendfile() ask of a transport.
     _start_tls_compatible = True
     _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
@@ -34,9 +38,15 @@ class SocketTransport(asyncio.Transport):
         extra: dict[str, Any] | None = None,
         server: Any = None,
     ) -> None:
-        super().__init__(socket_facts(sock, extra))
+        # Not asyncio's constructor: all it does is to store what `_extra` gives.
         refuse_descriptor_in_use(loop, sock)
         self._fd = sock.fileno()
+        self._facts: dict[str, Any] | None = None
+        self._peername: Any = None
+        if server is None:
+            self._facts = socket_facts(sock, extra)
+        elif extra is not None:
+            self._peername = extra["peername"]
         self._stream = SocketStream(loop, sock, protocol, self, server)
         if server is not None:
             server._attach(self)
@@ -67,6 +77,18 @@ class SocketTransport(asyncio.Transport):
                 source=self,
             )
             stream.abandon()
+
+    @property
+    def _extra(self) -> dict[str, Any]:
+        """What `get_extra_info` tells; of an accepted connection, made when asked."""
+        if self._facts is None:
+            known = {"peername": self._peername}
+            self._facts = socket_facts(self._stream.get_socket(), known)
+        return self._facts
+
+    def remember(self) -> None:
+        """Make what `get_extra_info` tells, as long as the socket can be asked."""
+        _ = self._extra
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Let `protocol` hear of everything from now on."""
@@ -172,7 +194,7 @@ def open_stream(
 
 
 def socket_facts(sock: socket.socket, extra: dict[str, Any] | None) -> dict[str, Any]:
-    """Return what `get_extra_info` tells, asked now because it outlives the socket."""
+    """Return what `get_extra_info` tells; it may outlive the socket."""
     facts = {} if extra is None else dict(extra)
     facts["socket"] = trsock.TransportSocket(sock)
     try:

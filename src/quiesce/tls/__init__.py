@@ -1,6 +1,7 @@
 """TLS over any transport.
 
 `openers` makes connections and servers speak TLS from their first byte on, `start_tls`
-turns a live connection into one that does. The records are made by asyncio's
-`sslproto.SSLProtocol`, which knows nothing of the loop below it.
+turns a live connection into one that does. `engine` makes the records and knows nothing
+of loops, `stream` puts it between the transport that carries the records and the user's
+protocol, `transport` is what users hold.
 """

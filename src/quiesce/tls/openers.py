@@ -7,10 +7,10 @@ arguments that do not go together are asyncio's.
 
 from __future__ import annotations
 
-from asyncio import sslproto
 from typing import TYPE_CHECKING, Any
 
 from quiesce.net.transport import open_stream
+from quiesce.tls.transport import TlsTransport
 
 if TYPE_CHECKING:
     import socket
@@ -53,18 +53,19 @@ class TlsOpener:
         server: Any = None,
     ) -> Any:
         """Return the TLS transport for `sock`, which it then owns."""
-        records = sslproto.SSLProtocol(
+        transport = TlsTransport(
             loop,
             protocol,
             self._context,
             waiter,
-            self._server_side,
-            self._server_hostname,
-            ssl_handshake_timeout=self._handshake_timeout,
-            ssl_shutdown_timeout=self._shutdown_timeout,
+            server_side=self._server_side,
+            server_hostname=self._server_hostname,
+            handshake_timeout=self._handshake_timeout,
+            shutdown_timeout=self._shutdown_timeout,
         )
+        records: Any = transport._ssl_protocol
         open_stream(loop, sock, records, None, extra, server)
-        return records._app_transport
+        return transport
 
 
 def client_opener(

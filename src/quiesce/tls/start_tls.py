@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import StreamReaderProtocol, sslproto
+from asyncio import StreamReaderProtocol
 from typing import Any
+
+from quiesce.tls.transport import TlsTransport
 
 try:
     import ssl
@@ -38,17 +40,18 @@ async def start_tls(
     if not getattr(transport, "_start_tls_compatible", False):
         raise TypeError(f"transport {transport!r} is not supported by start_tls()")
     waiter = loop.create_future()
-    records = sslproto.SSLProtocol(
+    secure = TlsTransport(
         loop,
         protocol,
         sslcontext,
         waiter,
-        server_side,
-        server_hostname,
-        call_connection_made=False,
-        ssl_handshake_timeout=ssl_handshake_timeout,
-        ssl_shutdown_timeout=ssl_shutdown_timeout,
+        server_side=server_side,
+        server_hostname=server_hostname,
+        handshake_timeout=ssl_handshake_timeout,
+        shutdown_timeout=ssl_shutdown_timeout,
+        is_told=True,
     )
+    records = secure._ssl_protocol
     # Order matters: nothing may arrive before the records' own connection_made().
     transport.pause_reading()
     if server_side:
@@ -63,7 +66,7 @@ async def start_tls(
         begin.cancel()
         resume.cancel()
         raise
-    return records._app_transport
+    return secure
 
 
 def hand_over_what_was_read(protocol: Any, records: Any) -> None:
@@ -77,5 +80,5 @@ def hand_over_what_was_read(protocol: Any, records: Any) -> None:
         return
     early = stream._stream_reader._buffer
     if early:
-        records._incoming.write(early)
+        records.receive_early(early)
         early.clear()
