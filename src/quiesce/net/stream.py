@@ -135,7 +135,9 @@ class SocketStream(OwnedSocket):
     def set_protocol(self, protocol: Any) -> None:
         """Let `protocol` hear of everything from now on."""
         self._protocol: Any = protocol
-        self._is_buffered = isinstance(protocol, BufferedProtocol)
+        # TLS is an extension type, and none of asyncio's.
+        is_tls = getattr(protocol, "is_buffered_protocol", False) is True
+        self._is_buffered = is_tls or isinstance(protocol, BufferedProtocol)
         self._data_received: Any = getattr(protocol, "data_received", None)
         self._get_buffer: Any = getattr(protocol, "get_buffer", None)
         self._buffer_updated: Any = getattr(protocol, "buffer_updated", None)

@@ -8,6 +8,7 @@ cdef Py_ssize_t PIECE
 @cython.final
 cdef class TlsEngine:
     cdef readonly object ssl_object
+    cdef readonly object room_view
     cdef object _incoming
     cdef object _outgoing
     cdef object _read

@@ -64,6 +64,7 @@ class TlsEngine:
         "_room",
         "_take",
         "_whole_room",
+        "room_view",
         "ssl_object",
     )
 
@@ -94,6 +95,7 @@ class TlsEngine:
         self._feed: Any = self._incoming.write
         self._take: Any = self._outgoing.read
         self._room = room
+        self.room_view = memoryview(room)
         self._whole_room = (len(room), room)
         self._queue = WriteBuffer()
         # Bytes that were encrypted since `take`.
@@ -151,7 +153,7 @@ class TlsEngine:
         if count <= 0:
             return None if count == NOTHING else b""
         if self._incoming.pending:
-            count = self._fill_up(memoryview(self._room), count)
+            count = self._fill_up(self.room_view, count)
         return native.beginning(self._room, count)
 
     def read_into(self, buffer: Any) -> int:

@@ -64,6 +64,8 @@ cdef class TlsStream:
     cdef wake_waiter(self, object error)
     cdef stop_timer(self)
 
+    cpdef get_buffer(self, object sizehint)
+    cpdef buffer_updated(self, Py_ssize_t count)
     cpdef data_received(self, object data)
     cpdef bint eof_received(self) except -1
     cdef deliver(self)
