@@ -20,7 +20,6 @@ cdef class SocketStream(OwnedSocket):
     cdef object _get_buffer
     cdef object _buffer_updated
     cdef WriteBuffer _buffer
-    cdef bint _is_tcp
     cdef bint _is_buffered
     cdef bint _hung_up
     cdef bint _expects_much

@@ -57,7 +57,6 @@ class SocketStream(OwnedSocket):
         "_get_buffer",
         "_hung_up",
         "_is_buffered",
-        "_is_tcp",
         "_paused",
         "_room",
         "_sending_file",
@@ -68,8 +67,12 @@ class SocketStream(OwnedSocket):
         self, loop: Any, sock: socket.socket, protocol: Any, transport: Any, server: Any
     ) -> None:
         super().__init__(loop, sock, transport, server)
-        self._is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6)
-        if self._is_tcp and not (server is not None and LISTENER_HANDS_ON):
+        is_tcp = sock.family in (socket.AF_INET, socket.AF_INET6)
+        # One of another family reports that it can be written to whenever its peer
+        # reads, and a short receive does not mean that nothing is left: it stops behind
+        # a descriptor that is passed. So it is told of states.
+        self._edge = self._edge and is_tcp
+        if is_tcp and not (server is not None and LISTENER_HANDS_ON):
             # What was written is wanted on the other side now: no Nagle algorithm.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = WriteBuffer()
@@ -166,11 +169,7 @@ class SocketStream(OwnedSocket):
         if not self._edge:
             reading = READABLE if self.may_receive() else 0
             return reading | WRITABLE if self.wants_room() else reading
-        # A TCP socket reports that it can be written to only after it refused to take
-        # more; one of another family, whenever its peer reads.
-        if self._is_tcp or self.wants_room():
-            return READABLE | HALF_CLOSED | URGENT | WRITABLE
-        return READABLE | HALF_CLOSED
+        return READABLE | HALF_CLOSED | URGENT | WRITABLE
 
     def wants_room(self) -> bool:
         """Tell whether something waits until the socket can be written to."""
@@ -266,12 +265,11 @@ class SocketStream(OwnedSocket):
     def note_received(self, count: int, room: int) -> None:
         """Learn from how much arrived: less than there was room for is all there is.
 
-        Not on a Unix socket, where a receive stops behind a descriptor that is passed,
-        nor after a hang-up or urgent data was reported: these are not reported again,
-        so what is behind them must be looked for.
+        Not where only changes are reported, after a hang-up or urgent data: these are
+        not reported again, so what is behind them must be looked for.
         """
         self._expects_much = count > MUCH
-        if count < room and self._is_tcp and not self._hung_up:
+        if count < room and not (self._edge and self._hung_up):
             self._readable = False
 
     def end_of_stream(self) -> None:
