@@ -1,7 +1,7 @@
 cdef extern from "native_socket.h":
     """
     #define quiesce_net_accept(sock, fd) quiesce_accept(fd)
-    #define quiesce_net_receive(sock, fd, expects_much) quiesce_receive(fd, expects_much)
+    #define quiesce_net_receive(sock, fd, expected) quiesce_receive(fd, expected)
     #define quiesce_net_receive_at_most(sock, fd, size) quiesce_receive_at_most(fd, size)
     #define quiesce_net_receive_into(sock, fd, buffer) quiesce_receive_into(fd, buffer)
     #define quiesce_net_send(sock, fd, data) quiesce_send(fd, data)
@@ -12,7 +12,7 @@ cdef extern from "native_socket.h":
     const Py_ssize_t RECEIVE_SIZE "QUIESCE_RECEIVE_SIZE"
     const Py_ssize_t WOULD_BLOCK "QUIESCE_WOULD_BLOCK"
     object accept "quiesce_net_accept"(object sock, int fd)
-    object receive "quiesce_net_receive"(object sock, int fd, bint expects_much)
+    object receive "quiesce_net_receive"(object sock, int fd, Py_ssize_t expected)
     object receive_at_most "quiesce_net_receive_at_most"(object sock, int fd, Py_ssize_t size)
     Py_ssize_t receive_into "quiesce_net_receive_into"(object sock, int fd, object buffer) except -2
     Py_ssize_t size_of "quiesce_size_of"(object data) except -2

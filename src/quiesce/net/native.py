@@ -39,14 +39,14 @@ def accept(sock: socket.socket, fd: int) -> tuple[int, Any] | None:
     return connection.detach(), address
 
 
-def receive(sock: socket.socket, fd: int, expects_much: bool) -> bytes | None:
+def receive(sock: socket.socket, fd: int, expected: int) -> bytes | None:
     """Return what has arrived, b"" at the end of the stream, None for nothing yet.
 
-    `expects_much` chooses, in C, between a buffer that is copied from and one that is
-    cut.
+    At most `expected` bytes; for 0, whatever there is, up to RECEIVE_SIZE, by way of a
+    buffer that is copied from.
     """
     try:
-        return sock.recv(RECEIVE_SIZE)
+        return sock.recv(expected or RECEIVE_SIZE)
     except (BlockingIOError, InterruptedError):
         return None
 

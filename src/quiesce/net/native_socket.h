@@ -110,9 +110,9 @@ static PyObject *quiesce_receive_large(int fd, Py_ssize_t size) {
     return data;
 }
 
-static PyObject *quiesce_receive(int fd, int expects_much) {
-    return expects_much ? quiesce_receive_large(fd, QUIESCE_RECEIVE_SIZE)
-                        : quiesce_receive_small(fd, QUIESCE_RECEIVE_SIZE);
+static PyObject *quiesce_receive(int fd, Py_ssize_t expected) {
+    return expected ? quiesce_receive_large(fd, expected)
+                    : quiesce_receive_small(fd, QUIESCE_RECEIVE_SIZE);
 }
 
 static PyObject *quiesce_receive_at_most(int fd, Py_ssize_t size) {

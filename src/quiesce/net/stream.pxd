@@ -12,6 +12,7 @@ cdef int FAIR_SHARE
 cdef Py_ssize_t SMALL
 cdef Py_ssize_t COLLECTED
 cdef Py_ssize_t MUCH
+cdef Py_ssize_t LARGE
 cdef tuple ANY_SIZE
 
 
@@ -22,7 +23,7 @@ cdef class SocketStream(OwnedSocket):
     cdef WriteBuffer _buffer
     cdef bint _is_buffered
     cdef bint _hung_up
-    cdef bint _expects_much
+    cdef Py_ssize_t _expects
     cdef bint _paused
     cdef bint _writing_paused
     cdef bint _collecting
@@ -46,7 +47,7 @@ cdef class SocketStream(OwnedSocket):
     cdef bint may_receive(self) noexcept
     @cython.locals(share=int)
     cpdef receive(self)
-    @cython.locals(count=Py_ssize_t)
+    @cython.locals(count=Py_ssize_t, room=Py_ssize_t)
     cdef receive_bytes(self)
     @cython.locals(count=Py_ssize_t)
     cdef receive_buffered(self)

@@ -36,8 +36,10 @@ FAIR_SHARE = 8
 SMALL = 4 * 1024
 # Bytes; so much is not collected any longer, but sent.
 COLLECTED = 16 * 1024
-# Bytes; a stream that received this much at once will probably do so again.
+# Bytes; a stream that received this much at once will probably do so again, and then
+# the memory is made for so much at least.
 MUCH = 16 * 1024
+LARGE = 64 * 1024
 # What asyncio passes to `get_buffer`: no size is better than another.
 ANY_SIZE = (-1,)
 
@@ -53,7 +55,7 @@ class SocketStream(OwnedSocket):
         "_delivering",
         "_eof_received",
         "_eof_written",
-        "_expects_much",
+        "_expects",
         "_get_buffer",
         "_hung_up",
         "_is_buffered",
@@ -79,7 +81,7 @@ class SocketStream(OwnedSocket):
         self._collecting = False
         self._delivering = False
         self._hung_up = False
-        self._expects_much = False
+        self._expects = 0
         self._paused = False
         self._writing_paused = False
         self._eof_received = False
@@ -201,8 +203,9 @@ class SocketStream(OwnedSocket):
 
     def receive_bytes(self) -> None:
         """Receive once, as a new bytes object."""
+        room = self._expects or calls.RECEIVE_SIZE
         try:
-            data = calls.receive(self._sock, self._fd, self._expects_much)
+            data = calls.receive(self._sock, self._fd, self._expects)
         except OSError as error:
             self.fatal(error, "Fatal read error on socket transport")
             return
@@ -213,7 +216,7 @@ class SocketStream(OwnedSocket):
         if count == 0:
             self.end_of_stream()
             return
-        self.note_received(count, calls.RECEIVE_SIZE)
+        self.note_received(count, room)
         try:
             calls.tell_in(self._context, self._data_received, data)
         except (SystemExit, KeyboardInterrupt):
@@ -268,7 +271,9 @@ class SocketStream(OwnedSocket):
         Not where only changes are reported, after a hang-up or urgent data: these are
         not reported again, so what is behind them must be looked for.
         """
-        self._expects_much = count > MUCH
+        self._expects = 0
+        if count > MUCH:
+            self._expects = min(max(LARGE, 2 * count), calls.RECEIVE_SIZE)
         if count < room and not (self._edge and self._hung_up):
             self._readable = False
 
