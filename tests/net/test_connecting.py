@@ -264,3 +264,20 @@ class TestSeveralAddresses:
 
         run(give_up())
         assert [sock.fileno() for sock in hanging] == [-1, -1]
+
+
+@pytest.mark.parametrize("own_socket", [False, True])
+def test_a_socket_for_which_no_protocol_could_be_made_is_closed(
+    loop, run, listener, own_socket
+):
+    def fail():
+        raise ZeroDivisionError
+
+    sock = socket.create_connection(listener.getsockname())
+    host, port = listener.getsockname()
+    where = {"sock": sock} if own_socket else {"host": host, "port": port}
+    with sock, pytest.raises(ZeroDivisionError):
+        run(loop.create_connection(fail, **where))
+    peer, _ = listener.accept()
+    with peer:
+        assert peer.recv(1) == b""

@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import socket
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -101,12 +102,17 @@ async def adopt(
     """Return a transport that owns `sock`, which is connected, and its protocol.
 
     Returns once the protocol's ``connection_made`` was called. A transport that fails
-    to open, or whose opening is cancelled, is closed.
+    to open, or whose opening is cancelled, is closed; so is a socket for which there
+    comes to be no protocol or no transport.
     """
-    sock.setblocking(False)
-    protocol = protocol_factory()
-    waiter = loop.create_future()
-    transport = opener(loop, sock, protocol, waiter)
+    try:
+        sock.setblocking(False)
+        protocol = protocol_factory()
+        waiter = loop.create_future()
+        transport = opener(loop, sock, protocol, waiter)
+    except BaseException:
+        sock.close()
+        raise
     try:
         await waiter
     except BaseException:
@@ -133,7 +139,8 @@ async def connect_to(
             bind_to_one(sock, family, sources, errors)
         await loop.sock_connect(sock, address)
     except BaseException:
-        sock.close()
+        with suppress(OSError):
+            sock.close()
         raise
     return sock
 
@@ -243,7 +250,7 @@ async def end_attempts(tasks: set[asyncio.Task[socket.socket]]) -> None:
     for task in tasks:
         task.cancel()
     for sock in await asyncio.gather(*tasks, return_exceptions=True):
-        if isinstance(sock, socket.socket):
+        if not isinstance(sock, BaseException):
             sock.close()
 
 

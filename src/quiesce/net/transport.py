@@ -170,6 +170,11 @@ class SocketTransport(asyncio.Transport):
         self._stream.set_write_buffer_limits(high, low)
 
     @property
+    def _paused(self) -> bool:
+        """Whether the user has paused reading."""
+        return not (self._stream.is_reading() or self._stream.is_closing())
+
+    @property
     def _protocol_paused(self) -> bool:
         """Whether the protocol was told to write no more for now."""
         return self._stream.is_writing_paused()
