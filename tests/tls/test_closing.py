@@ -232,7 +232,7 @@ def test_returning_true_from_eof_received_is_said_to_have_no_effect(run, meet, c
 def test_a_transport_that_nobody_closed_is_warned_of(run, meet):
     async def talk():
         recorder, peer = await meet()
-        with pytest.warns(ResourceWarning, match="unclosed transport <TlsTransport"):
+        with pytest.warns(ResourceWarning, match="unclosed transport <SSLTransport"):
             recorder.transport.__del__()
         recorder.transport.abort()
         await recorder.lost

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from quiesce.net.transport import open_stream
-from quiesce.tls.transport import TlsTransport
+from quiesce.tls.transport import SSLTransport
 
 if TYPE_CHECKING:
     import socket
@@ -53,7 +53,7 @@ class TlsOpener:
         server: Any = None,
     ) -> Any:
         """Return the TLS transport for `sock`, which it then owns."""
-        transport = TlsTransport(
+        transport = SSLTransport(
             loop,
             protocol,
             self._context,

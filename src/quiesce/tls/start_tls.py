@@ -6,7 +6,7 @@ import asyncio
 from asyncio import StreamReaderProtocol
 from typing import Any
 
-from quiesce.tls.transport import TlsTransport
+from quiesce.tls.transport import SSLTransport
 
 try:
     import ssl
@@ -40,7 +40,7 @@ async def start_tls(
     if not getattr(transport, "_start_tls_compatible", False):
         raise TypeError(f"transport {transport!r} is not supported by start_tls()")
     waiter = loop.create_future()
-    secure = TlsTransport(
+    secure = SSLTransport(
         loop,
         protocol,
         sslcontext,

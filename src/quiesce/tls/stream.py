@@ -1,6 +1,6 @@
 """One TLS connection: between the transport that carries it and the user's protocol.
 
-`TlsStream` does the work behind `transport.TlsTransport`, which users hold, and is the
+`TlsStream` does the work behind `transport.SSLTransport`, which users hold, and is the
 protocol of the transport below, the *carrier*. Read `engine` before this, `transport`
 after it.
 

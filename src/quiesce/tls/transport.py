@@ -1,4 +1,4 @@
-"""What users hold of a TLS connection: `TlsTransport`.
+"""What users hold of a TLS connection: `SSLTransport`.
 
 A real `asyncio.Transport`, which an extension type cannot be; so it hands every call on
 to a `TlsStream`, which does the work and is the protocol of the transport below. Read
@@ -37,7 +37,8 @@ FACTS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-class TlsTransport(asyncio.Transport):
+# Not TLS: programs look for "ssl" in the name of a transport's class.
+class SSLTransport(asyncio.Transport):
     """A TLS connection over another transport; ended by `close` or `abort`."""
 
     # What asyncio's own start_tls() and sendfile() ask of a transport.
