@@ -249,6 +249,44 @@ def test_a_running_loop_refuses_to_close(loop):
     loop.run_until_complete(main())
 
 
+def test_a_thread_that_cancels_a_running_callback_waits_for_its_end(loop):
+    started, ended = threading.Event(), threading.Event()
+
+    def callback() -> None:
+        started.set()
+        canceller.join(0.01)
+        ended.set()
+
+    def cancel() -> None:
+        started.wait()
+        handle.cancel()
+        seen.append(ended.is_set())
+        loop.call_soon_threadsafe(loop.stop)
+
+    seen: list[bool] = []
+    canceller = threading.Thread(target=cancel)
+    handle = loop.call_soon_threadsafe(callback)
+    canceller.start()
+    loop.run_forever()
+    canceller.join()
+    assert seen == [True]
+
+
+def test_a_callback_that_another_thread_cancelled_in_time_does_not_run(loop):
+    ran: list[int] = []
+
+    def cancel() -> None:
+        handle = loop.call_soon_threadsafe(ran.append, 1)
+        handle.cancel()
+        assert handle.cancelled()
+
+    canceller = threading.Thread(target=cancel)
+    canceller.start()
+    canceller.join()
+    iterate(loop)
+    assert ran == []
+
+
 def test_a_closed_loop_refuses_callbacks(loop):
     loop.close()
     with pytest.raises(RuntimeError, match="Event loop is closed"):

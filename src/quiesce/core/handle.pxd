@@ -15,6 +15,13 @@ cdef class Handle:
     cdef int run(self) except -1
 
 
+cdef class ThreadSafeHandle(Handle):
+    cdef object lock
+    cdef int run(self) except -1
+
+
 cpdef int tell(Handle handle, object future) except -1
 @cython.locals(handle=Handle)
 cpdef Handle make_handle(object callback, tuple args, object loop, object context)
+@cython.locals(handle=ThreadSafeHandle)
+cpdef ThreadSafeHandle make_thread_safe_handle(object callback, tuple args, object loop, object context)

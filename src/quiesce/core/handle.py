@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from asyncio.format_helpers import extract_stack
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ from quiesce.core import failures, native
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
+
+
+# Which handles of asyncio's own are safe, if any.
+ASYNCIO_TYPE: type = getattr(asyncio.events, "_ThreadSafeHandle", asyncio.Handle)
 
 
 class Handle:
@@ -110,6 +115,38 @@ class Handle:
         self = None  # noqa: PLW0642
 
 
+class ThreadSafeHandle(Handle):
+    """A handle of `call_soon_threadsafe`, which any thread may cancel.
+
+    Another thread that cancels it, or asks whether it is cancelled, while the callback
+    runs waits until it is done; so that after `cancel` the callback either has ended or
+    will never run. As in Python 3.14, on every version.
+    """
+
+    __slots__ = ("lock",)
+
+    @property
+    def __class__(self) -> type:
+        """The type asyncio's users test for."""
+        return ASYNCIO_TYPE
+
+    def cancel(self) -> None:
+        """Prevent the callback from running; wait for its end if it runs now."""
+        with self.lock:  # pyright: ignore[reportGeneralTypeIssues]
+            Handle.cancel(self)
+
+    def cancelled(self) -> bool:
+        """Tell whether the handle was cancelled, once the callback does not run."""
+        with self.lock:  # pyright: ignore[reportGeneralTypeIssues]
+            return self._cancelled
+
+    def run(self) -> None:
+        """Run the callback unless it was cancelled since the loop looked."""
+        with self.lock:  # pyright: ignore[reportGeneralTypeIssues]
+            if not self._cancelled:
+                Handle.run(self)
+
+
 def tell(handle: Handle, future: Any) -> None:
     """Let `handle` take note that `future` is done."""
     handle.told(future)
@@ -123,6 +160,25 @@ def make_handle(
 ) -> Handle:
     """Make a handle without the constructor's questions: compiled, one C call."""
     handle = Handle.__new__(Handle)
+    handle._callback = callback
+    handle._args = args
+    handle._loop = loop
+    handle._context = context
+    handle._cancelled = False
+    handle._repr = None
+    handle._source_traceback = None
+    return handle
+
+
+def make_thread_safe_handle(
+    callback: Callable[..., object],
+    args: tuple[Any, ...],
+    loop: Any,
+    context: Context,
+) -> ThreadSafeHandle:
+    """Make a handle that any thread may cancel."""
+    handle = ThreadSafeHandle.__new__(ThreadSafeHandle)
+    handle.lock = threading.RLock()
     handle._callback = callback
     handle._args = args
     handle._loop = loop

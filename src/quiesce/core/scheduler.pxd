@@ -2,7 +2,7 @@ cimport cython
 from quiesce.core cimport native
 from quiesce.core.fd_callbacks cimport FdCallbacks
 from quiesce.core.future cimport Future, new_future
-from quiesce.core.handle cimport Handle, make_handle
+from quiesce.core.handle cimport Handle, make_handle, make_thread_safe_handle
 from quiesce.core.poller cimport Poller, Watcher
 from quiesce.core.ready cimport ReadyQueue
 from quiesce.core.task cimport PendingTasks, Task, new_task

@@ -38,7 +38,7 @@ from quiesce.core import failures, native, running
 from quiesce.core.async_generators import AsyncGenerators
 from quiesce.core.fd_callbacks import FdCallbacks
 from quiesce.core.future import Future, new_future
-from quiesce.core.handle import make_handle
+from quiesce.core.handle import make_handle, make_thread_safe_handle
 from quiesce.core.hooks import SlowCallbackLog
 from quiesce.core.interrupts import Interrupts
 from quiesce.core.origins import OriginTracking
@@ -520,12 +520,12 @@ class Scheduler:
     ) -> Handle:
         """Do what `call_soon` does, from any thread or signal handler.
 
-        Thread-safe: wakes the loop if it sleeps. Raises `RuntimeError` on a closed
-        loop.
+        Thread-safe, and so is `cancel` of the handle: wakes the loop if it sleeps.
+        Raises `RuntimeError` on a closed loop.
         """
         if self.closed:
             self.check_closed()
-        handle = make_handle(
+        handle = make_thread_safe_handle(
             callback, args, self, native.copy_context() if context is None else context
         )
         if self.debug:
