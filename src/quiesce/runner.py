@@ -13,6 +13,7 @@ import sys
 from asyncio import coroutines, events, exceptions
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from quiesce.loop import Loop
 from quiesce.policy import default_loop
 from quiesce.shutdown import sequence
 from quiesce.shutdown.triggers import Triggers
@@ -111,6 +112,9 @@ class Runner:
             loop = self._loop_factory()
         if self._debug is not None:
             loop.set_debug(self._debug)
+        if isinstance(loop, Loop):
+            # A request to stop must not find the loop asleep.
+            loop.signal_handlers.listen()
         return loop
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ import errno
 import inspect
 import signal
 import sys
+import threading
 import warnings
 from asyncio import coroutines
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,23 @@ class SignalHandlers(Watcher):
         self._loop = loop
         self._handles: dict[int, Handle] = {}
         self._channel: Wakeup | None = None
+        self._listening = False
+
+    def listen(self) -> None:
+        """Let every signal wake the loop from now on, also those without a callback.
+
+        Python runs a signal's handler between two bytecodes. A signal that comes after
+        the last one of these and before the system call in which the loop sleeps would
+        not be noticed until something else wakes the loop. Does nothing outside the
+        main thread.
+        """
+        if threading.current_thread() is threading.main_thread():
+            try:
+                self._open_channel()
+            except RuntimeError:
+                # An embedded interpreter may have a main thread without signals.
+                return
+            self._listening = True
 
     def add(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
         """Call ``callback(*args)`` in the loop whenever `sig` arrives.
@@ -94,6 +112,8 @@ class SignalHandlers(Watcher):
             return
         for sig in list(self._handles):
             self.remove(sig)
+        self._listening = False
+        self._close_channel_if_unused()
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002 - it can only be readable
         """Queue the callbacks of the signals that arrived, in their order."""
@@ -123,7 +143,7 @@ class SignalHandlers(Watcher):
 
     def _close_channel_if_unused(self) -> None:
         """Give the channel up with the last callback."""
-        if self._handles or self._channel is None:
+        if self._handles or self._listening or self._channel is None:
             return
         channel, self._channel = self._channel, None
         release(channel.write_fd)
