@@ -25,3 +25,4 @@ cpdef int tell(Handle handle, object future) except -1
 cpdef Handle make_handle(object callback, tuple args, object loop, object context)
 @cython.locals(handle=ThreadSafeHandle)
 cpdef ThreadSafeHandle make_thread_safe_handle(object callback, tuple args, object loop, object context)
+cdef inline int begin_handle(Handle handle, object callback, tuple args, object loop, object context) except -1

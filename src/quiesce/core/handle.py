@@ -160,13 +160,7 @@ def make_handle(
 ) -> Handle:
     """Make a handle without the constructor's questions: compiled, one C call."""
     handle = Handle.__new__(Handle)
-    handle._callback = callback
-    handle._args = args
-    handle._loop = loop
-    handle._context = context
-    handle._cancelled = False
-    handle._repr = None
-    handle._source_traceback = None
+    begin_handle(handle, callback, args, loop, context)
     return handle
 
 
@@ -179,6 +173,18 @@ def make_thread_safe_handle(
     """Make a handle that any thread may cancel."""
     handle = ThreadSafeHandle.__new__(ThreadSafeHandle)
     handle.lock = threading.RLock()
+    begin_handle(handle, callback, args, loop, context)
+    return handle
+
+
+def begin_handle(
+    handle: Handle,
+    callback: Callable[..., object],
+    args: tuple[Any, ...],
+    loop: Any,
+    context: Context,
+) -> None:
+    """Fill in a new handle."""
     handle._callback = callback
     handle._args = args
     handle._loop = loop
@@ -186,7 +192,6 @@ def make_thread_safe_handle(
     handle._cancelled = False
     handle._repr = None
     handle._source_traceback = None
-    return handle
 
 
 native.keep_freed(Handle)
