@@ -1,13 +1,17 @@
-"""What all tests share: the proof of which quiesce they test, and a loop."""
+"""What all tests share: the proof of which quiesce they test, a loop, and TLS."""
 
 from __future__ import annotations
 
 import os
+import ssl
 from pathlib import Path
 
 import pytest
 
 import quiesce
+
+# A key and a certificate that it signed itself, of use to nobody but these tests.
+IDENTITY = Path(__file__).parent / "tls" / "localhost.pem"
 
 
 def mode() -> str:
@@ -31,3 +35,17 @@ def loop():
     with_loop = quiesce.new_event_loop()
     yield with_loop
     with_loop.close()
+
+
+@pytest.fixture
+def server_side():
+    """A TLS context that shows the identity of these tests."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(IDENTITY)
+    return context
+
+
+@pytest.fixture
+def client_side():
+    """A TLS context that trusts it."""
+    return ssl.create_default_context(cafile=IDENTITY)

@@ -6,15 +6,12 @@ import asyncio
 import io
 import os
 import socket
-import ssl
-from pathlib import Path
 
 import pytest
 
 from tests.net.recording import Recorder, reset, tcp_pair
 
 # A key and a certificate that it signed itself, of use to nobody but these tests.
-IDENTITY = Path(__file__).parent.with_name("tls") / "localhost.pem"
 MUCH = bytes(range(256)) * 64 * 1024
 """More than a socket takes at once, 16 MiB."""
 
@@ -513,11 +510,8 @@ def test_a_text_file_is_refused(connect, run, loop, path):
 
 
 @pytest.fixture
-def secured(loop, run):
+def secured(loop, run, server_side, client_side):
     """Make a TLS connection; return what `connect` does, and the other end's stream."""
-    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server_side.load_cert_chain(IDENTITY)
-    client_side = ssl.create_default_context(cafile=IDENTITY)
     near, far = tcp_pair()
 
     async def secure():

@@ -1,10 +1,9 @@
-"""Contexts of both sides, and connections whose other end the test holds."""
+"""Connections whose other end the test holds."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,6 @@ import pytest
 from tests.net.recording import Recorder
 from tests.tls.peer import Peer
 
-# A key and a certificate that it signed itself, of use to nobody but these tests.
-IDENTITY = Path(__file__).with_name("localhost.pem")
 PATIENCE = 20.0
 """Seconds after which a test that waits is taken to wait for ever."""
 
@@ -38,18 +35,6 @@ def run(loop):
 
 def open_files():
     return len(list(Path("/dev/fd").iterdir()))
-
-
-@pytest.fixture
-def server_side():
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(IDENTITY)
-    return context
-
-
-@pytest.fixture
-def client_side():
-    return ssl.create_default_context(cafile=IDENTITY)
 
 
 @pytest.fixture

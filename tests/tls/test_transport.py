@@ -8,8 +8,8 @@ import ssl
 
 import pytest
 
+from tests.conftest import IDENTITY
 from tests.net.recording import Recorder
-from tests.tls.conftest import IDENTITY
 from tests.tls.peer import Peer
 
 MUCH = bytes(range(256)) * 16 * 1024
