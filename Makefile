@@ -12,7 +12,7 @@ LIBRARIES := .venv-libraries-$(VERSION)
 SOURCES := $(shell find src -name '*.py' -o -name '*.pyi' -o -name '*.pxd' -o -name '*.h')
 BUILD := pyproject.toml setup.py
 STUBS := $(subst /,.,$(patsubst src/%.pyi,%,$(filter %.pyi,$(SOURCES))))
-QUICK := not stress
+QUICK := not stress and not whole
 # What keeps this Python from compiling quiesce; nothing if it can.
 LACKING = $(shell $(PYTHON) tests/build/compiler.py)
 EXTRA = $(shell $(PYTHON) -c 'import sys, tomllib; \
@@ -24,6 +24,7 @@ help:
 	@echo 'make test         lint, types, interpreted tests, compiled tests'
 	@echo 'make lint types test-interpreted test-compiled     its four parts'
 	@echo 'make test-libraries   aiohttp, uvicorn, asyncpg and others on our loop'
+	@echo 'make exits-all    every way in which a program can end; make exits compares them'
 	@echo 'make conformance  the tests of asyncio itself, on each Python found'
 	@echo 'make bench        tasks beside asyncio, uvloop and others'
 	@echo 'make bench-io     echo servers beside asyncio, uvloop and one in C'
@@ -80,6 +81,15 @@ stress: $(INTERPRETED)/.ready $(COMPILED)/.ready
 	QUIESCE_EXPECT=interpreted $(INTERPRETED)/bin/python -m pytest -m stress $(ARGS)
 	QUIESCE_EXPECT=compiled $(COMPILED)/bin/python -m pytest -m stress $(ARGS)
 
+exits-all: $(INTERPRETED)/.ready $(COMPILED)/.ready
+	QUIESCE_EXPECT=interpreted $(INTERPRETED)/bin/python -m pytest tests/programs/exits $(ARGS)
+	QUIESCE_EXPECT=compiled $(COMPILED)/bin/python -m pytest tests/programs/exits $(ARGS)
+
+# Beside asyncio and uvloop; writes docs/exits.md.
+exits: $(COMPILED)/.ready
+	$(COMPILED)/bin/python -m pip install --quiet --only-binary :all: uvloop
+	$(COMPILED)/bin/python -m tests.programs.exits.table $(ARGS)
+
 # A peer without a wheel for this Python is left out; the benchmark says so.
 bench bench-io: $(COMPILED)/.ready
 	grep -v '^#' benchmarks/requirements.txt | while read -r peer; do \
@@ -123,5 +133,5 @@ $(LIBRARIES)/.ready: $(LIBRARIES)/bin/python $(BUILD) $(SOURCES)
 
 .PHONY: help demo test lint types test-interpreted test-compiled run-test-compiled \
         test-libraries conformance conformance-compiled run-conformance-compiled \
-        conformance-interpreted stress bench bench-io clean
+        conformance-interpreted stress exits exits-all bench bench-io clean
 .NOTPARALLEL:

@@ -1,0 +1,75 @@
+"""What every scenario's program begins with: ``from program_head import *``.
+
+It binds `run` and `Runner` to those of the way the scenario is run, and `log`, with
+which a program proves what ran and in which order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import signal
+import sys
+import threading
+import time
+
+WAY = os.environ["QUIESCE_EXITS_WAY"]
+LOG = os.open(os.environ["QUIESCE_EXITS_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+if WAY == "quiesce.run":
+    import quiesce
+
+    run, Runner = quiesce.run, quiesce.Runner
+elif WAY == "uvloop.run":
+    import uvloop
+
+    run = uvloop.run
+    Runner = functools.partial(asyncio.Runner, loop_factory=uvloop.new_event_loop)
+else:
+    # Under `quiesce run` this is a program that knows nothing of quiesce.
+    run, Runner = asyncio.run, asyncio.Runner
+
+
+def log(text: object) -> None:
+    """Append a line to the log, at once, from any thread, fork or handler."""
+    os.write(LOG, f"{text}\n".encode())
+
+
+def say(text: object = "ready") -> None:
+    """Print a line that the test waits for."""
+    print(text, flush=True)  # noqa: T201
+
+
+async def sleeper(name: object, cleanup: float = 0.0) -> None:
+    """Sleep for ever; log the name once a cleanup that takes so long has ended."""
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        await asyncio.sleep(cleanup)
+        log(name)
+
+
+if "QUIESCE_EXITS_MUTANT" in os.environ:
+    sys.path.append(os.path.dirname(os.path.dirname(__file__)))  # noqa: PTH120
+    import mutants
+
+    mutants.apply(os.environ["QUIESCE_EXITS_MUTANT"])
+
+__all__ = [
+    "WAY",
+    "Runner",
+    "asyncio",
+    "contextlib",
+    "functools",
+    "log",
+    "os",
+    "run",
+    "say",
+    "signal",
+    "sleeper",
+    "sys",
+    "threading",
+    "time",
+]

@@ -1,0 +1,94 @@
+"""Compare how programs end under quiesce, asyncio and uvloop: ``make exits``.
+
+Runs every scenario in every way and writes which of them passed into docs/exits.md,
+between the two markers there.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import quiesce
+from tests.programs.exits.ways import WAYS, chosen
+
+HERE = Path(__file__).parent
+PAGE = HERE.parents[2] / "docs" / "exits.md"
+BEGIN, END = "<!-- begin of the table -->", "<!-- end of the table -->"
+
+
+class Recorder:
+    """A pytest plugin that notes how each scenario went."""
+
+    def __init__(self):
+        self.subjects = {}
+        self.results = {}
+
+    def pytest_collection_modifyitems(self, items):
+        for item in items:
+            way = item.callspec.params["scenario"]
+            others = [
+                str(getattr(value, "name", value))
+                for name, value in item.callspec.params.items()
+                if name != "scenario"
+            ]
+            sentence = item.originalname.removeprefix("test_").replace("_", " ")
+            if others:
+                sentence += f" ({', '.join(others)})"
+            subject = (item.module.__doc__ or "").splitlines()[0]
+            self.subjects[item.nodeid] = subject, sentence, way
+
+    def pytest_runtest_logreport(self, report):
+        if report.when == "call" or report.outcome == "failed":
+            subject, sentence, way = self.subjects[report.nodeid]
+            row = self.results.setdefault(subject, {}).setdefault(sentence, {})
+            row[way] = report.outcome == "passed"
+
+
+def main(arguments):
+    os.environ["QUIESCE_EXITS_WAYS"] = ",".join(WAYS)
+    recorder = Recorder()
+    pytest.main(["-q", "--tb=no", "-rN", str(HERE), *arguments], plugins=[recorder])
+    ways = chosen()
+    text = "\n".join([heading(ways), *table(recorder.results, ways)])
+    print(text)  # noqa: T201
+    if not arguments:
+        head, _, rest = PAGE.read_text().partition(BEGIN)
+        PAGE.write_text(f"{head}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
+    # The others may fail; that is what the table shows.
+    rows = [row for rows in recorder.results.values() for row in rows.values()]
+    return not all(row.get(way, True) for row in rows for way in ways[:2])
+
+
+def heading(ways):
+    mode = "compiled" if quiesce.COMPILED else "interpreted"
+    return (
+        f"CPython {platform.python_version()}, quiesce {mode}, "
+        f"{platform.system()} {re.match(r'[0-9.]*', platform.release())[0]}.\n"
+    )
+
+
+def table(results, ways):
+    """Yield the lines of the table: a row for each scenario, and totals."""
+    yield f"| scenario | {' | '.join(ways)} |"
+    yield "|---|" + ":-:|" * len(ways)
+    passed, tried = Counter(), Counter()
+    for subject, rows in results.items():
+        yield f"| **{subject}** |" + " |" * len(ways)
+        for sentence, row in rows.items():
+            passed.update(way for way in row if row[way])
+            tried.update(row)
+            marks = [{True: "yes", False: "**no**"}.get(row.get(w), "") for w in ways]
+            yield f"| {sentence} | {' | '.join(marks)} |"
+    totals = [f"**{passed[way]} of {tried[way]}**" for way in ways]
+    yield f"| **all that apply** | {' | '.join(totals)} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
