@@ -3,9 +3,10 @@ from quiesce.core cimport native
 from quiesce.core.fd_callbacks cimport FdCallbacks
 from quiesce.core.future cimport Future, new_future
 from quiesce.core.handle cimport Handle, make_handle, make_thread_safe_handle
+from quiesce.core.pending cimport PendingTasks
 from quiesce.core.poller cimport Poller, Watcher
 from quiesce.core.ready cimport ReadyQueue
-from quiesce.core.task cimport PendingTasks, Task, new_task
+from quiesce.core.task cimport Task, new_task
 from quiesce.core.timers cimport TimerHandle, TimerHeap, make_timer
 
 cdef dict current_tasks

@@ -42,8 +42,9 @@ from quiesce.core.handle import make_handle, make_thread_safe_handle
 from quiesce.core.hooks import SlowCallbackLog
 from quiesce.core.interrupts import Interrupts
 from quiesce.core.origins import OriginTracking
+from quiesce.core.pending import PendingTasks
 from quiesce.core.ready import ReadyQueue
-from quiesce.core.task import PendingTasks, Task, new_task
+from quiesce.core.task import Task, new_task
 from quiesce.core.task_factory import call_task_factory, is_eager_factory
 from quiesce.core.timers import TimerHeap, make_timer
 from quiesce.core.unfinished import unfinished_wait

@@ -1,26 +1,18 @@
 cimport cython
-from quiesce.core cimport native
 from quiesce.core.future cimport Future, outcome_error
+
+
+cdef class Task(Future)
+
+
+from quiesce.core cimport cancellation, native, starting, step_callbacks
+from quiesce.core.pending cimport PendingTasks
 from quiesce.core.ready cimport ReadyQueue
+from quiesce.core.step_callbacks cimport TaskStep, TaskWakeup
 
 
 cdef unsigned long long task_count, unnamed_count
-cdef object CoroutineType
 cdef object CancelledError
-
-
-cdef class PendingTasks
-
-
-@cython.final
-cdef class TaskWakeup:
-    cdef readonly Task task
-
-
-@cython.final
-cdef class TaskStep:
-    cdef readonly Task task
-    cdef object exception
 
 
 cdef class Task(Future):
@@ -59,28 +51,7 @@ cdef class Task(Future):
     cdef int again(self, object error) except -1
 
 
-@cython.final
-cdef class PendingTasks:
-    cdef list tasks
-    cpdef int add(self, Task task) except -1
-    @cython.final
-    @cython.locals(last=Task)
-    cdef int forget(self, Task task) except -1
-    cpdef list all(self)
-    @cython.locals(task=Task)
-    cpdef int clear(self) except -1
-
-
-cpdef object serial_number(Task task)
 @cython.locals(task=Task)
 cdef bint has_last_words(object thing) noexcept
-cdef int step_as_callback(Task task, object error) except -1
-cdef int start_soon(Task task) except -1
-cdef int start_eagerly(Task task) except -1
-@cython.locals(waiter=Future)
-cdef int break_circle(Task task) except -1
-cdef int forget_coroutine(Task task) except -1
 @cython.locals(task=Task)
 cpdef Task new_task(object loop, ReadyQueue ready, PendingTasks pending, object coro, object name, object context)
-@cython.locals(task=Task, inner=Task)
-cdef bint cancel_chain(Task task, object msg) except -1

@@ -14,8 +14,9 @@ Invariants:
 - The loop holds every pending task by a strong reference, so that none vanishes in the
   garbage collector before it is done.
 
-The names with an underscore are those that asyncio's own code and libraries touch. Read
-`scheduler` next.
+The names with an underscore are those that asyncio's own code and libraries touch. How
+a task begins is in `starting`, how it is cancelled in `cancellation`, and what it does
+where future or loop are not ours in `step_callbacks`. Read `scheduler` next.
 
 Cycles: in interpreted runs the traceback of a failed coroutine leads to our frames, and
 they to the task that holds the exception. Each of them forgets the task when it is
@@ -29,89 +30,23 @@ left, so that a failed task that is dropped is gone, and reported, at once.
 from __future__ import annotations
 
 import asyncio
-import sys
-import types
 from asyncio import base_tasks
-from asyncio.coroutines import iscoroutine
 from asyncio.exceptions import CancelledError
 from typing import TYPE_CHECKING, Any
 
-from quiesce.core import failures, native, running
+from quiesce.core import cancellation, failures, native, starting, step_callbacks
 from quiesce.core.future import Future, outcome_error
+from quiesce.core.step_callbacks import TaskStep, TaskWakeup
 
 if TYPE_CHECKING:
+    import types
     from contextvars import Context
 
+    from quiesce.core.pending import PendingTasks
     from quiesce.core.ready import ReadyQueue
 
-CoroutineType = types.CoroutineType
-CONTEXT_IS_CHECKED = sys.version_info >= (3, 15)
 task_count = 0
 unnamed_count = 0
-
-
-class TaskWakeup:
-    """The done-callback that a task leaves with a future that is not ours."""
-
-    __slots__ = ("task",)
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-
-    @property
-    def __self__(self) -> Task:
-        """The task, where asyncio's debugging looks for it."""
-        return self.task
-
-    @property
-    def awaiter(self) -> Task:
-        """Who waits, for the call graph."""
-        return self.task
-
-    def __repr__(self) -> str:
-        return f"<wakeup of the task at {id(self.task):#x}>"
-
-    def __call__(self, future: Any) -> None:
-        """Resume the task with the outcome of `future`."""
-        error = None
-        try:
-            future.result()
-        except BaseException as raised:  # noqa: BLE001 - thrown into the coroutine
-            error = raised
-        step_as_callback(self.task, error)
-        self = error = None  # noqa: PLW0642 - see "Cycles" above
-
-
-class TaskStep:
-    """A step queued as a callback, because it throws or the loop is not ours."""
-
-    __slots__ = ("exception", "task")
-
-    def __init__(self, task: Task, exception: BaseException | None) -> None:
-        self.task = task
-        self.exception = exception
-
-    @property
-    def __self__(self) -> Task:
-        """The task, where asyncio's debugging looks for it."""
-        return self.task
-
-    def __call__(self) -> None:
-        """Take the step."""
-        step_as_callback(self.task, self.exception)
-        self = None  # noqa: PLW0642 - see "Cycles" above
-
-
-def step_as_callback(task: Task, error: BaseException | None) -> None:
-    """Run one step inside a callback, with the task as the current one meanwhile."""
-    loop = task.get_loop()
-    before = running.swap_current_task(loop, task)
-    try:
-        task.step(error)
-    finally:
-        running.swap_current_task(loop, before)
-        # See "Cycles" above.
-        del task
 
 
 class Task(Future):
@@ -140,14 +75,14 @@ class Task(Future):
                 len(self._source_traceback) - native.OWN_FRAMES :
             ]
         self.ended()
-        check_coroutine(coro)
-        check_context(context)
+        starting.check_coroutine(coro)
+        starting.check_context(context)
         self.begin(coro, name, context)
         if eager_start and self._loop.is_running():
-            start_eagerly(self)
+            starting.start_eagerly(self)
             self = None  # noqa: PLW0642 - see "Cycles" above
         else:
-            start_soon(self)
+            starting.start_soon(self)
 
     @property
     def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -243,7 +178,7 @@ class Task(Future):
         catching the error; `cancelling` counts the requests, and `uncancel` takes one
         back. What the task waits for is cancelled with it.
         """
-        return cancel_chain(self, msg)
+        return cancellation.cancel_chain(self, msg)
 
     def cancelling(self) -> int:
         """Return how many requests to cancel are open."""
@@ -389,7 +324,7 @@ class Task(Future):
     def wait_for_other(self, yielded: Any) -> None:
         """Wait in a future of any make, or throw back what is wrong with it."""
         blocking = getattr(yielded, "_asyncio_future_blocking", None)
-        problem = wrong_to_yield(self, yielded, blocking)
+        problem = step_callbacks.wrong_to_yield(self, yielded, blocking)
         if problem is None:
             yielded._asyncio_future_blocking = False
             yielded.add_done_callback(TaskWakeup(self), context=native.copy_context())
@@ -404,171 +339,10 @@ class Task(Future):
         self._loop.call_soon(TaskStep(self, error), context=native.copy_context())
 
 
-def wrong_to_yield(task: Task, yielded: Any, blocking: bool | None) -> str | None:
-    """Say what is wrong with what the coroutine of `task` yielded, or None."""
-    if blocking is None:
-        if isinstance(yielded, types.GeneratorType):
-            return (
-                "yield was used instead of yield from for generator in task "
-                f"{task!r} with {yielded!r}"
-            )
-        return f"Task got bad yield: {yielded!r}"
-    # Not asyncio's function for it: an interrupt could be raised there, and the task be
-    # lost.
-    get_loop = getattr(yielded, "get_loop", None)
-    if (yielded._loop if get_loop is None else get_loop()) is not task.get_loop():
-        return f"Task {task!r} got Future {yielded!r} attached to a different loop"
-    if not blocking:
-        return f"yield was used instead of yield from in task {task!r} with {yielded!r}"
-    if yielded is task:
-        return f"Task cannot await on itself: {task!r}"
-    return None
-
-
-def check_coroutine(coro: Any) -> None:
-    """Refuse what is not a coroutine."""
-    if type(coro) is not CoroutineType and not iscoroutine(coro):
-        raise TypeError(f"a coroutine was expected, got {coro!r}")
-
-
-def check_context(context: Any) -> None:
-    """Refuse what is not a context, where this Python's asyncio does."""
-    if CONTEXT_IS_CHECKED and context is not None and not hasattr(context, "run"):
-        raise TypeError(
-            f"a contextvars.Context was expected, got {type(context).__name__}"
-        )
-
-
-def start_soon(task: Task) -> None:
-    """Let `task` begin in the next iteration of its loop."""
-    pending = getattr(task._loop, "pending_tasks", None)
-    if isinstance(pending, PendingTasks):
-        pending.add(task)
-    else:
-        asyncio.tasks._register_task(task)
-    task.came_to_yield(None)
-
-
-def start_eagerly(task: Task) -> None:
-    """Run the first step of `task` now, inside the task or callback that makes it."""
-    loop = task.get_loop()
-    pending = getattr(loop, "pending_tasks", None)
-    if isinstance(pending, PendingTasks):
-        pending.add(task)
-    else:
-        asyncio.tasks._register_task(task)
-    # Raises RuntimeError, to the caller, if the context is entered already.
-    task._context.run(bool)
-    step_as_callback(task, None)
-    if task.done():
-        forget_coroutine(task)
-    # See "Cycles" above.
-    del task
-
-
-def forget_coroutine(task: Task) -> None:
-    """Let go the coroutine of a task that was done before anybody saw it."""
-    task._coro = None
-
-
-class PendingTasks:
-    """The tasks of one loop that are not done, held by strong references.
-
-    Each knows its place in the list; where one leaves, the last one takes its place
-    (docs/design/pending-tasks.md).
-    """
-
-    __slots__ = ("tasks",)
-
-    def __init__(self) -> None:
-        self.tasks: list[Task] = []
-
-    def __len__(self) -> int:
-        return len(self.tasks)
-
-    def add(self, task: Task) -> None:
-        """Hold `task` until it is done."""
-        task._among = self
-        task._place = native.size(self.tasks)
-        native.append(self.tasks, task)
-
-    def forget(self, task: Task) -> None:
-        """Hold `task`, which is one of them, no more."""
-        task._among = None
-        last = native.take_last(self.tasks)
-        if last is not task:
-            self.tasks[task._place] = last
-            last._place = task._place
-
-    def all(self) -> list[Task]:
-        """Return a new list of all of them, in the order in which they were made."""
-        return sorted(self.tasks, key=serial_number)
-
-    def clear(self) -> None:
-        """Hold none of them any more: the loop is closed."""
-        tasks = self.tasks
-        self.tasks = []
-        for task in tasks:
-            task._among = None
-
-
-def serial_number(task: Task) -> int:
-    """Return how many tasks were made before `task`."""
-    return task._serial
-
-
-def cancel_chain(task: Task, msg: object) -> bool:
-    """Cancel `task`, and with it what it waits for, however long that chain is.
-
-    The chain is followed in a loop, not by recursion: 30,000 tasks that await one
-    another are no more than a list. Where it leads back into itself, one of the circle
-    waits no longer but is cancelled, and the others by its end.
-    """
-    task._unretrieved = False
-    if task._status != native.PENDING:
-        return False
-    # Brent's way to find a circle: compare with one task on the way, chosen anew after
-    # twice as many steps each time.
-    seen = task
-    steps = limit = 1
-    while True:
-        task._num_cancels_requested += 1
-        waiter = task._fut_waiter
-        if waiter is None:
-            break
-        if type(waiter) is not Task:
-            if waiter.cancel(msg=msg):
-                return True
-            break
-        inner = waiter
-        inner._unretrieved = False
-        if inner._status != native.PENDING:
-            break
-        task = inner
-        if task is seen:
-            break_circle(task)
-            break
-        steps -= 1
-        if not steps:
-            seen = task
-            steps = limit = 2 * limit
-    task._must_cancel = True
-    task._message = msg
-    return True
-
-
 def has_last_words(thing: object) -> bool:
     """Tell whether there is something to report when the task is dropped."""
     task = thing
     return task._unretrieved or (task._reports_loss and task._status == native.PENDING)
-
-
-def break_circle(task: Task) -> None:
-    """Let `task`, which awaits itself through other tasks, go on."""
-    waiter: Any = task._fut_waiter
-    waiter.give_up_waiting(task)
-    task._fut_waiter = None
-    task.came_to_yield(None)
 
 
 native.inherit_attributes(Task, Future)
