@@ -1,7 +1,7 @@
 cdef extern from "native_socket.h":
     """
     #define quiesce_net_accept(sock, fd) quiesce_accept(fd)
-    #define quiesce_net_receive(sock, fd, expected) quiesce_receive(fd, expected)
+    #define quiesce_net_receive(sock, fd, expected) quiesce_receive_or_error(fd, expected)
     #define quiesce_net_receive_at_most(sock, fd, size) quiesce_receive_at_most(fd, size)
     #define quiesce_net_receive_into(sock, fd, buffer) quiesce_receive_into(fd, buffer)
     #define quiesce_net_send(sock, fd, data) quiesce_send(fd, data)
@@ -15,11 +15,13 @@ cdef extern from "native_socket.h":
     object receive "quiesce_net_receive"(object sock, int fd, Py_ssize_t expected)
     object receive_at_most "quiesce_net_receive_at_most"(object sock, int fd, Py_ssize_t size)
     Py_ssize_t receive_into "quiesce_net_receive_into"(object sock, int fd, object buffer) except -2
+    bytes as_bytes "quiesce_as_bytes"(object data)
     Py_ssize_t size_of "quiesce_size_of"(object data) except -2
     Py_ssize_t send "quiesce_net_send"(object sock, int fd, object data) except -2
     Py_ssize_t send_from "quiesce_net_send_from"(object sock, int fd, object data, Py_ssize_t offset) except -2
     Py_ssize_t send_chunks "quiesce_net_send_chunks"(object sock, int fd, list chunks, Py_ssize_t first, Py_ssize_t offset) except -2
     int tell_in "quiesce_tell_in"(object context, object callback, object argument) except -1
+    object deliver_in "quiesce_deliver_in"(object context, object callback, object argument)
     object ask_in "quiesce_ask_in"(object context, object callback, tuple args)
 
 

@@ -39,16 +39,20 @@ def accept(sock: socket.socket, fd: int) -> tuple[int, Any] | None:
     return connection.detach(), address
 
 
-def receive(sock: socket.socket, fd: int, expected: int) -> bytes | None:
+def receive(
+    sock: socket.socket, fd: int, expected: int
+) -> bytes | BaseException | None:
     """Return what has arrived, b"" at the end of the stream, None for nothing yet.
 
     At most `expected` bytes; for 0, whatever there is, up to RECEIVE_SIZE, by way of a
-    buffer that is copied from.
+    buffer that is copied from. What fails is not raised but returned.
     """
     try:
         return sock.recv(expected or RECEIVE_SIZE)
     except (BlockingIOError, InterruptedError):
         return None
+    except OSError as error:
+        return error
 
 
 def receive_at_most(sock: socket.socket, fd: int, size: int) -> bytes | None:
@@ -65,6 +69,11 @@ def receive_into(sock: socket.socket, fd: int, buffer: Any) -> int:
         return sock.recv_into(buffer)
     except (BlockingIOError, InterruptedError):
         return WOULD_BLOCK
+
+
+def as_bytes(data: Any) -> bytes:
+    """Return bytes, copied if they lie in memory that its owner may change."""
+    return bytes(data)
 
 
 def size_of(data: Any) -> int:
@@ -140,6 +149,22 @@ def send_messages(
 def tell_in(context: Context, callback: Callable[..., Any], argument: Any) -> None:
     """Call ``callback(argument)`` inside `context`."""
     context.run(callback, argument)
+
+
+def deliver_in(
+    context: Context, callback: Callable[..., Any], argument: Any
+) -> BaseException | None:
+    """Call ``callback(argument)`` inside `context`; return what it raised, if anything.
+
+    KeyboardInterrupt and SystemExit are not returned but come out.
+    """
+    try:
+        context.run(callback, argument)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # noqa: BLE001 - the caller's to deal with
+        return error
+    return None
 
 
 def ask_in(

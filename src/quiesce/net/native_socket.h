@@ -84,6 +84,27 @@ static PyObject *quiesce_accept(int fd) {
     return accepted;
 }
 
+/* The exception that is set, as a value: a `try` in compiled code saves and restores what
+   Python handles, each time. Those that end the run stay set. */
+static PyObject *quiesce_error_as_value(void) {
+    PyObject *error;
+    if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)
+        || PyErr_ExceptionMatches(PyExc_SystemExit))
+        return NULL;
+#if PY_VERSION_HEX >= 0x030C0000
+    error = PyErr_GetRaisedException();
+#else
+    PyObject *type, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    if (traceback != NULL)
+        PyException_SetTraceback(error, traceback);
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+#endif
+    return error;
+}
+
 /* Small reads are copied out of one buffer that serves the process: it is filled and read
    with the GIL held. */
 static PyObject *quiesce_receive_small(int fd, size_t size) {
@@ -115,6 +136,11 @@ static PyObject *quiesce_receive(int fd, Py_ssize_t expected) {
                     : quiesce_receive_small(fd, QUIESCE_RECEIVE_SIZE);
 }
 
+static PyObject *quiesce_receive_or_error(int fd, Py_ssize_t expected) {
+    PyObject *data = quiesce_receive(fd, expected);
+    return data == NULL ? quiesce_error_as_value() : data;
+}
+
 static PyObject *quiesce_receive_at_most(int fd, Py_ssize_t size) {
     return size > QUIESCE_RECEIVE_SIZE ? quiesce_receive_large(fd, size)
                                        : quiesce_receive_small(fd, (size_t)size);
@@ -128,6 +154,11 @@ static Py_ssize_t quiesce_receive_into(int fd, PyObject *buffer) {
     count = quiesce_receive_at(fd, view.buf, (size_t)view.len);
     PyBuffer_Release(&view);
     return count;
+}
+
+/* A copy of memory that its owner may change. */
+static inline PyObject *quiesce_as_bytes(PyObject *data) {
+    return PyBytes_CheckExact(data) ? Py_NewRef(data) : PyBytes_FromObject(data);
 }
 
 /* Bytes in a bytes, bytearray or memoryview object. */
@@ -194,6 +225,28 @@ static int quiesce_tell_in(PyObject *context, PyObject *callback, PyObject *argu
     value = quiesce_leave_after(context, PyObject_CallOneArg(callback, argument));
     Py_XDECREF(value);
     return value == NULL ? -1 : 0;
+}
+
+/* A bound method's function is called with what it is bound to. */
+static inline PyObject *quiesce_tell(PyObject *callback, PyObject *argument) {
+    PyObject *args[2];
+    if (!PyMethod_Check(callback))
+        return PyObject_CallOneArg(callback, argument);
+    args[0] = PyMethod_GET_SELF(callback);
+    args[1] = argument;
+    return PyObject_Vectorcall(PyMethod_GET_FUNCTION(callback), args, 2, NULL);
+}
+
+/* None, or what the callback raised. */
+static PyObject *quiesce_deliver_in(PyObject *context, PyObject *callback, PyObject *argument) {
+    PyObject *value;
+    if (PyContext_Enter(context) < 0)
+        return quiesce_error_as_value();
+    value = quiesce_leave_after(context, quiesce_tell(callback, argument));
+    if (value == NULL)
+        return quiesce_error_as_value();
+    Py_DECREF(value);
+    Py_RETURN_NONE;
 }
 
 static PyObject *quiesce_ask_in(PyObject *context, PyObject *callback, PyObject *args) {

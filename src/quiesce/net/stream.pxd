@@ -1,4 +1,5 @@
 cimport cython
+from quiesce.core cimport native
 from quiesce.net cimport native as calls
 from quiesce.net.owned_socket cimport OwnedSocket
 from quiesce.net.write_buffer cimport WriteBuffer
@@ -38,6 +39,7 @@ cdef class SocketStream(OwnedSocket):
     cdef lose(self, object error)
     cpdef finish(self, object error)
     cdef fatal(self, object error, str message)
+    cdef give_up_if(self, object error, str message)
     cpdef set_protocol(self, object protocol)
 
     cpdef on_ready(self, int events)
@@ -45,7 +47,7 @@ cdef class SocketStream(OwnedSocket):
     cdef bint wants_room(self) noexcept
 
     cdef bint may_receive(self) noexcept
-    @cython.locals(share=int)
+    @cython.locals(share=int, ended=bint)
     cpdef receive(self)
     @cython.locals(count=Py_ssize_t, room=Py_ssize_t)
     cdef receive_bytes(self)

@@ -23,6 +23,7 @@ from asyncio import BufferedProtocol
 from asyncio.log import logger
 from typing import Any
 
+from quiesce.core import native
 from quiesce.core.poller import FAILED, HALF_CLOSED, READABLE, URGENT, WRITABLE
 from quiesce.net import native as calls
 from quiesce.net.owned_socket import OwnedSocket
@@ -137,6 +138,11 @@ class SocketStream(OwnedSocket):
             logger.debug("%r: %s", self._transport, message, exc_info=error)
         self.force_close(error)
 
+    def give_up_if(self, error: BaseException | None, message: str) -> None:
+        """Give the connection up if the protocol raised `error`."""
+        if error is not None:
+            self.fatal(error, message)
+
     def set_protocol(self, protocol: Any) -> None:
         """Let `protocol` hear of everything from now on."""
         self._protocol: Any = protocol
@@ -155,12 +161,7 @@ class SocketStream(OwnedSocket):
             self._readable = True
             if events & (HALF_CLOSED | FAILED | URGENT):
                 self._hung_up = True
-            try:
-                self.receive()
-            except BaseException:
-                # Ctrl-C in the protocol: what is known now is not reported again.
-                self._loop.call_soon(self.on_ready, READABLE | WRITABLE)
-                raise
+            self.receive()
         if events & (WRITABLE | FAILED):
             self.flush()
             if self._room is not None and not self._buffer.size:
@@ -187,6 +188,7 @@ class SocketStream(OwnedSocket):
         """Give the protocol what has arrived, until nothing is left or others wait."""
         share = FAIR_SHARE
         self._delivering = True
+        ended = False
         try:
             while self._readable and self.may_receive():
                 if share == 0:
@@ -197,32 +199,35 @@ class SocketStream(OwnedSocket):
                     self.receive_buffered()
                 else:
                     self.receive_bytes()
+            ended = True
         finally:
             self._delivering = False
+            if not ended:
+                # Ctrl-C in the protocol: what is known now is not reported again.
+                self._loop.call_soon(self.on_ready, READABLE | WRITABLE)
             self.send_collected()
 
     def receive_bytes(self) -> None:
         """Receive once, as a new bytes object."""
         room = self._expects or calls.RECEIVE_SIZE
-        try:
-            data = calls.receive(self._sock, self._fd, self._expects)
-        except OSError as error:
-            self.fatal(error, "Fatal read error on socket transport")
-            return
+        data: Any = calls.receive(self._sock, self._fd, self._expects)
         if data is None:
             self._readable = False
             return
-        count = len(data)
+        if type(data) is not bytes:
+            self.fatal(data, "Fatal read error on socket transport")
+            # See "Cycles" in `task`.
+            data = None
+            return
+        count = calls.size_of(data)
         if count == 0:
             self.end_of_stream()
             return
         self.note_received(count, room)
-        try:
-            calls.tell_in(self._context, self._data_received, data)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001 - asyncio reports these too
-            self.fatal(error, "Fatal error: protocol.data_received() call failed.")
+        self.give_up_if(
+            calls.deliver_in(self._context, self._data_received, data),
+            "Fatal error: protocol.data_received() call failed.",
+        )
 
     def receive_buffered(self) -> None:
         """Receive once, into the protocol's own memory."""
@@ -244,12 +249,10 @@ class SocketStream(OwnedSocket):
             self.end_of_stream()
             return
         self.note_received(count, len(buffer))
-        try:
-            calls.tell_in(self._context, self._buffer_updated, count)
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001 - asyncio reports these too
-            self.fatal(error, "Fatal error: protocol.buffer_updated() call failed.")
+        self.give_up_if(
+            calls.deliver_in(self._context, self._buffer_updated, count),
+            "Fatal error: protocol.buffer_updated() call failed.",
+        )
 
     def ask_for_buffer(self) -> Any:
         """Return the protocol's memory to receive into; None if it gives none."""
@@ -315,7 +318,11 @@ class SocketStream(OwnedSocket):
     # -- sending
 
     def write(self, data: Any) -> None:
-        """Send `data`, or queue what the system does not take now."""
+        """Send `data`, or keep a copy of what the system does not take now.
+
+        Not thread-safe. Raises TypeError for what is not bytes-like and RuntimeError
+        after `write_eof`. After the connection was lost, it does nothing.
+        """
         if type(data) is not bytes:
             refuse_what_is_no_bytes(data)
         if self._eof_written:
@@ -330,7 +337,7 @@ class SocketStream(OwnedSocket):
             self.collect(data)
         elif self._collecting:
             # Order matters: what the protocol writes in `pause_writing` comes behind.
-            self._buffer.append(bytes(data), 0)
+            self._buffer.append(calls.as_bytes(data), 0)
             self.send_collected()
         elif self._buffer.size:
             self.queue(data, 0)
@@ -349,7 +356,7 @@ class SocketStream(OwnedSocket):
             self._collecting = True
             if not self._delivering:
                 self._loop.at_iteration_end(self)
-        self._buffer.append(bytes(data), 0)
+        self._buffer.append(calls.as_bytes(data), 0)
         if self._buffer.size >= COLLECTED:
             self.send_collected()
 
@@ -362,10 +369,8 @@ class SocketStream(OwnedSocket):
         if not self._collecting:
             return
         self._collecting = False
-        if len(self._buffer.chunks) == 1:
-            data = self._buffer.chunks[0]
-            self._buffer.clear()
-            self.send_now(data)
+        if native.size(self._buffer.chunks) == 1:
+            self.send_now(self._buffer.take_only())
             return
         self.flush()
         if self._buffer.size and not self._lost:
@@ -389,7 +394,7 @@ class SocketStream(OwnedSocket):
     def queue(self, data: Any, sent: int) -> None:
         """Queue `data` without its first `sent` bytes; pause the protocol if needed."""
         # The caller may change other memory as soon as `write` returns.
-        self._buffer.append(bytes(data), sent)
+        self._buffer.append(calls.as_bytes(data), sent)
         self.ask_poller()
         self.pause_if_full()
 

@@ -24,7 +24,16 @@ class SocketTransport(asyncio.Transport):
 
     # A server has thousands of these. The dictionary comes into being only where
     # somebody stores something in it.
-    __slots__ = ("__dict__", "__weakref__", "_facts", "_fd", "_peername", "_stream")
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_facts",
+        "_fd",
+        "_peername",
+        "_stream",
+        "is_closing",
+        "write",
+    )
 
     # What asyncio's own start_tls() and sendfile() ask of a transport.
     _start_tls_compatible = True
@@ -47,7 +56,11 @@ class SocketTransport(asyncio.Transport):
             self._facts = socket_facts(sock, extra)
         elif extra is not None:
             self._peername = extra["peername"]
-        self._stream = SocketStream(loop, sock, protocol, self, server)
+        stream = self._stream = SocketStream(loop, sock, protocol, self, server)
+        # What programs call for each message is the stream's own method: a Python
+        # function around it would cost more than it does.
+        self.write: Any = stream.write
+        self.is_closing: Any = stream.is_closing
         if server is not None:
             server._attach(self)
 
@@ -98,10 +111,6 @@ class SocketTransport(asyncio.Transport):
         """Return the protocol; None once the connection is lost."""
         return self._stream.get_protocol()
 
-    def is_closing(self) -> bool:
-        """Tell whether the transport is closing or closed."""
-        return self._stream.is_closing()
-
     def close(self) -> None:
         """Receive nothing more, send what waits, then close; harmless if repeated.
 
@@ -128,14 +137,6 @@ class SocketTransport(asyncio.Transport):
     def resume_reading(self) -> None:
         """Give the protocol what arrives again; harmless if repeated."""
         self._stream.resume_reading()
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send `data`, or keep a copy of what the system does not take now.
-
-        Not thread-safe. Raises TypeError for what is not bytes-like and RuntimeError
-        after `write_eof`. After the connection was lost, it does nothing.
-        """
-        self._stream.write(data)
 
     def writelines(
         self, list_of_data: Iterable[bytes | bytearray | memoryview]

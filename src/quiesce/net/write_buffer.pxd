@@ -1,4 +1,5 @@
 cimport cython
+from quiesce.core cimport native
 
 cdef Py_ssize_t HIGH_WATER
 cdef Py_ssize_t SPENT_LIMIT
@@ -13,6 +14,7 @@ cdef class WriteBuffer:
     cdef readonly Py_ssize_t high
     cdef readonly Py_ssize_t low
     cpdef int append(self, bytes data, Py_ssize_t sent) except -1
+    cdef bytes take_only(self)
     cpdef int remove(self, Py_ssize_t count) except -1
     @cython.locals(chunks=list)
     cdef int _advance(self, Py_ssize_t offset) except -1

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from quiesce.core import native
+
 # Bytes; asyncio's defaults.
 HIGH_WATER = 64 * 1024
 # Chunks that were sent are cut off the list once there are this many of them.
@@ -35,8 +37,13 @@ class WriteBuffer:
         """Queue `data` but for its first `sent` bytes: none, unless this is empty."""
         if sent:
             self.offset = sent
-        self.chunks.append(data)
+        native.append(self.chunks, data)
         self.size += len(data) - sent
+
+    def take_only(self) -> bytes:
+        """Return all that waits, where that is one whole chunk, and forget it."""
+        self.size = 0
+        return native.take_last(self.chunks)
 
     def remove(self, count: int) -> None:
         """Forget the first `count` bytes: they were sent."""
