@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from quiesce.core.debug_checks import check_call
 from quiesce.core.scheduler import Scheduler
 from quiesce.net import (
     connect,
@@ -104,7 +105,7 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         """
         self.check_closed()
         if self.get_debug():
-            self.check_call(func, "run_in_executor")
+            check_call(func, "run_in_executor")
         return self.executor.submit(executor, func, *args)
 
     def set_default_executor(self, executor: Executor) -> None:

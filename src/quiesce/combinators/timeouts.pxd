@@ -1,10 +1,10 @@
 cimport cython
-from quiesce.core cimport native
+from quiesce.core cimport current_task, native
 from quiesce.core.scheduler cimport Scheduler
 from quiesce.core.task cimport Task
 from quiesce.core.timers cimport TimerHandle, begin_timer
 
-cdef object running_loop, current_task
+cdef object running_loop
 cdef int CREATED, ACTIVE, EXPIRING, EXPIRED, FINISHED
 cdef object NOTHING
 cdef object CancelledError

@@ -16,7 +16,7 @@ import asyncio
 from asyncio.exceptions import CancelledError
 from typing import TYPE_CHECKING, Any
 
-from quiesce.core import native
+from quiesce.core import current_task, native
 from quiesce.core.scheduler import Scheduler
 from quiesce.core.task import Task
 from quiesce.core.timers import TimerHandle, begin_timer
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 running_loop = asyncio.get_running_loop
-current_task = asyncio.current_task
 
 CREATED = 0
 ACTIVE = 1
@@ -229,8 +228,8 @@ def running_task(loop: Any) -> Any:
     """Return the current task, of `loop` if that is ours."""
     if isinstance(loop, Scheduler):
         ours = loop
-        return ours.running_task()
-    return current_task()
+        return current_task.running_task(ours)
+    return asyncio.current_task()
 
 
 def convert(error: BaseException) -> None:

@@ -7,7 +7,8 @@ them and a program repeats exactly.
 
 from __future__ import annotations
 
-from typing import Protocol
+import weakref
+from typing import Any, Protocol
 
 
 class Clock(Protocol):
@@ -16,3 +17,14 @@ class Clock(Protocol):
     def now(self) -> float:
         """Return the time in seconds since a moment that stays the same."""
         ...
+
+
+class TimeMethod:
+    """The clock of a loop whose class overrides ``time``."""
+
+    def __init__(self, loop: Any) -> None:
+        self.loop = weakref.proxy(loop)
+
+    def now(self) -> float:
+        """Ask the loop."""
+        return self.loop.time()

@@ -5,7 +5,7 @@ half of what makes tasks cheap here. Read `handle` before this module and `sched
 after it.
 
 The queue keeps two lists, and each iteration of the loop swaps them
-(`Scheduler.run_ready`): it runs what is in one, while what becomes ready meanwhile is
+(`iteration.run_ready`): it runs what is in one, while what becomes ready meanwhile is
 collected in the other. ``push`` is one ``list.append``, so a signal handler that
 interrupts interpreted code between any two bytecodes finds a queue in order
 (docs/design/ready-queue.md).

@@ -1,5 +1,10 @@
 cimport cython
-from quiesce.core cimport native
+
+
+cdef class Scheduler
+
+
+from quiesce.core cimport current_task, debug_checks, iteration, native, runs
 from quiesce.core.fd_callbacks cimport FdCallbacks
 from quiesce.core.future cimport Future, new_future
 from quiesce.core.handle cimport Handle, make_handle, make_thread_safe_handle
@@ -9,13 +14,7 @@ from quiesce.core.ready cimport ReadyQueue
 from quiesce.core.task cimport Task, new_task
 from quiesce.core.timers cimport TimerHandle, TimerHeap, make_timer
 
-cdef dict current_tasks
-cdef object swap_current_task
 cdef object CoroutineType
-cdef bint PUBLISHES_EAGERLY
-cdef int BATCH_LIMIT
-cdef double LONGEST_SLEEP
-cdef double CLOCK_RESOLUTION
 
 
 cdef class Scheduler:
@@ -52,48 +51,15 @@ cdef class Scheduler:
     cdef object __weakref__
 
     @cython.final
-    cdef int run_once(self) except -1
-    @cython.final
-    cdef bint poll_is_due(self) noexcept
-    @cython.final
-    cdef int look_outside(self) except -1
-    @cython.final
-    @cython.locals(first=TimerHandle)
-    cdef double sleep_limit(self) except? -2
-    @cython.final
-    @cython.locals(timer=TimerHandle)
-    cdef int queue_due_timers(self) except -1
-    @cython.final
-    cdef int queue_incoming(self) except -1
-    @cython.final
-    @cython.locals(ready=ReadyQueue, batch=list, taken=Py_ssize_t, count=Py_ssize_t)
-    cdef int run_ready(self) except -1
-    @cython.final
     cdef int at_iteration_end(self, Watcher watcher) except -1
-    @cython.final
-    @cython.locals(ending=list, told=Py_ssize_t, watcher=Watcher)
-    cdef int end_iteration(self) except -1
-    @cython.final
-    cdef int run_observed(self, object item) except -1
-    @cython.final
-    cdef inline int resume_current(self) except -1
-    @cython.final
-    cdef inline int run_handle(self, Handle handle) except -1
-    cdef int publish(self) except -1
     cdef double now(self) except? -2
-    cdef object running_task(self)
     cdef int start_timer(self, TimerHandle timer, double now) except -1
-    cdef int clear_current(self) except -1
     @cython.final
     cdef TimerHandle timer_after(self, double delay, object callback, tuple args, object context)
     @cython.final
     cdef TimerHandle timer_at(self, double when, double now, object callback, tuple args, object context)
     cdef Task plain_task(self, object coro, object name, object context)
-    cdef int begin_run(self) except -1
-    cdef int end_run(self) except -1
     cpdef int check_closed(self) except -1
-    cdef int check_not_running(self) except -1
 
 
 cpdef object make_task(Scheduler loop, object coro)
-cdef object caller_stack()

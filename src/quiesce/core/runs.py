@@ -1,0 +1,98 @@
+"""A run of a loop, from its beginning to `stop`, or until a future is done."""
+
+# asyncio's inner names have no types, and neither have fields that only the .pxd knows.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false
+from __future__ import annotations
+
+import asyncio
+import threading
+from asyncio import base_events, events
+from typing import TYPE_CHECKING, Any
+
+from quiesce.core import current_task, iteration, native
+from quiesce.core.unfinished import unfinished_wait
+
+if TYPE_CHECKING:
+    from quiesce.core.scheduler import Scheduler
+
+
+def run_until_stopped(loop: Scheduler) -> None:
+    """Do what `run_forever` does."""
+    unfinished = loop.unfinished
+    loop.unfinished = None
+    begin_run(loop)
+    began_at = loop.polled_at
+    try:
+        if unfinished is not None:
+            unfinished.stop_when_done(loop.stop)
+        iteration.run_iterations(loop)
+        if loop.polled_at == began_at:
+            # Many short runs must not starve I/O.
+            iteration.look_outside(loop)
+            if loop.ending:
+                iteration.end_iteration(loop)
+    finally:
+        end_run(loop)
+        if unfinished is not None:
+            loop.unfinished = unfinished.withdraw()
+
+
+def run_until_done(loop: Scheduler, future: Any) -> Any:
+    """Do what `run_until_complete` does."""
+    loop.unfinished = None
+    is_new = not asyncio.isfuture(future)
+    future = asyncio.ensure_future(future, loop=loop)  # pyright: ignore[reportCallIssue]
+    if is_new:
+        future._log_destroy_pending = False
+    future.add_done_callback(base_events._run_until_complete_cb)
+    try:
+        loop.run_forever()
+        loop.interrupts.raise_held()
+    except BaseException:
+        if is_new and future.done() and not future.cancelled():
+            # It is the exception that comes out here: nobody else can ask for it.
+            future.exception()
+        loop.unfinished = unfinished_wait(loop, future)
+        raise
+    finally:
+        future.remove_done_callback(base_events._run_until_complete_cb)
+    if not future.done():
+        raise RuntimeError("Event loop stopped before Future completed.")
+    return future.result()
+
+
+def begin_run(loop: Scheduler) -> None:
+    """Make this the running loop of this thread.
+
+    What is ready or due already comes before anything that the system has to tell:
+    a run counts as begun with a look outside.
+    """
+    loop._thread_id = threading.get_ident()
+    loop.async_generators.install_hooks()
+    loop.origins.set(loop.debug)
+    events._set_running_loop(loop)
+    if loop.has_incoming:
+        iteration.queue_incoming(loop)
+    iteration.queue_due_timers(loop)
+    loop.unpolled = 0
+    loop.polled_at = native.ticks()
+
+
+def end_run(loop: Scheduler) -> None:
+    """Be no thread's running loop any more."""
+    current_task.clear_current(loop)
+    loop.stopping = False
+    loop._thread_id = None
+    events._set_running_loop(None)
+    loop.origins.set(False)
+    loop.async_generators.restore_hooks()
+
+
+def check_not_running(loop: Scheduler) -> None:
+    """Refuse to run where a loop runs already."""
+    if loop.is_running():
+        raise RuntimeError("This event loop is already running")
+    if events._get_running_loop() is not None:
+        raise RuntimeError("Cannot run the event loop while another loop is running")
