@@ -1,6 +1,7 @@
 """Work that must not run on the loop, and where it runs instead.
 
-`threads` holds the pool that every loop has for blocking functions.
+`worker_pool` says what a loop asks of a pool, `thread_pool` is the one that runs
+blocking functions, and `threads` is how a loop and its users come by it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Blocking functions, run in the threads of a loop's default executor.
 
-A loop holds one `DefaultExecutor`, which makes its threads when the first function is
-handed to it.
+A loop holds one `DefaultExecutor`, which makes its `thread_pool` when the first
+function is handed to it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import functools
 import threading
 import warnings
 from asyncio import events, futures
-from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from quiesce.combinators.threadsafe import wrap_future
@@ -19,8 +18,11 @@ from quiesce.combinators.timeouts import timeout as time_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Executor, ThreadPoolExecutor
 
     from quiesce.core.future import Future
+    from quiesce.offload.thread_pool import ThreadPool
+    from quiesce.offload.worker_pool import BusyWorker
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,11 +49,13 @@ class DefaultExecutor:
 
     def __init__(self, loop: Any) -> None:
         self.loop = loop
-        self.pool: ThreadPoolExecutor | None = None
+        self.pool: ThreadPool | ThreadPoolExecutor | None = None
         self.refuses = False
 
     def replace(self, pool: ThreadPoolExecutor) -> None:
         """Use `pool` from now on; the former one keeps what it was given."""
+        from concurrent.futures import ThreadPoolExecutor
+
         if not isinstance(pool, ThreadPoolExecutor):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError("executor must be ThreadPoolExecutor instance")
         self.pool = pool
@@ -64,12 +68,14 @@ class DefaultExecutor:
             executor = self.started()
         return wrap_future(executor.submit(func, *args), loop=self.loop)
 
-    def started(self) -> ThreadPoolExecutor:
+    def started(self) -> Executor:
         """Return the pool, made now if this is its first use."""
         if self.refuses:
             raise RuntimeError("Executor shutdown has been called")
         if self.pool is None:
-            self.pool = ThreadPoolExecutor(thread_name_prefix="asyncio")
+            from quiesce.offload.thread_pool import ThreadPool
+
+            self.pool = ThreadPool()
         return self.pool
 
     async def shut_down(self, timeout: float | None = None) -> None:
@@ -78,29 +84,54 @@ class DefaultExecutor:
         Functions that were submitted still run. When the time is up a RuntimeWarning
         says so and the threads are left to end by themselves.
         """
-        self.refuses = True
-        if self.pool is None:
-            return
-        ended = self.loop.create_future()
-        waiter = threading.Thread(target=self.join, args=(self.pool, ended))
-        waiter.start()
-        try:
-            async with time_limit(timeout):
-                await ended
-        except TimeoutError:
+        if not await self.end(timeout):
             warnings.warn(
                 "The executor did not finishing joining its threads within "
                 f"{timeout} seconds.",
                 RuntimeWarning,
                 stacklevel=2,
             )
-            self.pool.shutdown(wait=False)
-        else:
-            waiter.join()
 
-    def join(self, pool: ThreadPoolExecutor, ended: Future) -> None:
-        """Join the threads of `pool`, which blocks, and tell the loop in its thread."""
-        pool.shutdown(wait=True)
+    async def end(self, timeout: float | None = None) -> bool:
+        """Shut the pool down and tell whether its threads ended within `timeout`.
+
+        Functions that were submitted still run, also after this gave up waiting.
+        """
+        self.refuses = True
+        if self.pool is None:
+            return True
+        ended = self.loop.create_future()
+        self.end_pool(self.pool, functools.partial(self.tell, ended))
+        try:
+            async with time_limit(timeout):
+                await ended
+        except TimeoutError:
+            self.pool.shutdown(wait=False)
+            return False
+        # Who said so was about to end itself.
+        self.pool.shutdown(wait=True)
+        return True
+
+    def end_pool(
+        self, pool: ThreadPool | ThreadPoolExecutor, then: Callable[[], None]
+    ) -> None:
+        """Shut `pool` down and call `then`, in some thread, once its threads ended."""
+        from quiesce.offload.thread_pool import ThreadPool
+
+        if isinstance(pool, ThreadPool):
+            pool.shutdown(wait=False)
+            pool.when_ended(then)
+            return
+
+        def join() -> None:
+            pool.shutdown(wait=True)
+            then()
+
+        # If it waits for ever, it shall not hold the process.
+        threading.Thread(target=join, daemon=True).start()
+
+    def tell(self, ended: Future) -> None:
+        """Say in the loop's thread that the pool has ended."""
         try:
             self.loop.call_soon_threadsafe(finish, ended)
         except RuntimeError:
@@ -113,6 +144,18 @@ class DefaultExecutor:
         if self.pool is not None:
             pool, self.pool = self.pool, None
             pool.shutdown(wait=False)
+
+    def busy(self) -> list[BusyWorker]:
+        """Return the threads of the loop's own pool that have not finished."""
+        busy = getattr(self.pool, "busy", None)
+        return [] if busy is None else busy()
+
+    def give_up(self) -> None:
+        """Let the process end without the threads that are busy: time is up."""
+        self.refuses = True
+        give_up = getattr(self.pool, "give_up", None)
+        if give_up is not None:
+            give_up()
 
 
 def finish(ended: Future) -> None:
