@@ -26,6 +26,10 @@ def pytest_generate_tests(metafunc):
     metafunc.parametrize("scenario", ways, indirect=True)
 
 
+def pytest_make_parametrize_id(val):
+    return val.name if isinstance(val, signal.Signals) else None
+
+
 @pytest.fixture
 def scenario(request):
     """Run programs in one of the ways."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import shutil
 import signal
@@ -88,7 +89,7 @@ class Outcome:
 class Program:
     """A program that runs; leaving the ``with`` block kills it and what it started."""
 
-    def __init__(self, way, text, *, grace, environment, arguments, stdin, terminal):
+    def __init__(self, way, text, *, grace, environment, options, ignoring, terminal):
         self.way = way
         self.identity = uuid.uuid4().hex
         self.folder = Path(tempfile.mkdtemp(prefix="quiesce-exits-"))
@@ -99,9 +100,12 @@ class Program:
         self.unread, self.lines, self.heard = b"", [], 0
         self.outcome = None
         self.terminal = terminal
-        words = [*WAYS[way], str(self.path), *map(str, arguments)]
+        words = [*WAYS[way], *map(str, options), str(self.path)]
         variables = {**self.variables(grace), **(environment or {})}
-        self.start(words, variables, stdin)
+        if ignoring:
+            ignores = f"trap '' {' '.join(str(int(n)) for n in ignoring)}; exec \"$@\""
+            words = ["sh", "-c", ignores, "sh", *words]
+        self.start(words, variables)
         self.since = time.monotonic()
 
     def variables(self, grace):
@@ -123,7 +127,7 @@ class Program:
             kept["QUIESCE_GRACE"] = str(grace)
         return kept
 
-    def start(self, words, variables, stdin):
+    def start(self, words, variables):
         if self.terminal:
             self.fd, at_program = pty.openpty()
             settings = termios.tcgetattr(at_program)
@@ -135,7 +139,7 @@ class Program:
             ends = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
         else:
             self.fd, at_program = os.pipe()
-            ends = {"stdin": stdin or subprocess.DEVNULL, "stdout": at_program}
+            ends = {"stdin": subprocess.DEVNULL, "stdout": at_program}
         self.process = subprocess.Popen(
             words,
             **ends,
@@ -157,8 +161,6 @@ class Program:
             if pid != self.process.pid or self.process.returncode is None:
                 kill(pid)
         self.process.wait()
-        if self.process.stdin is not None:
-            self.process.stdin.close()
         self.err.close()
         self.close_stdout()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -274,6 +276,18 @@ class Program:
         return found
 
 
+def filled(text, **blocks):
+    """Return a program's text with ``{name}`` on a line of its own as that block."""
+    for name, block in blocks.items():
+        lines = textwrap.dedent(block).strip("\n")
+
+        def indented(found, lines=lines):
+            return textwrap.indent(lines, found[1])
+
+        text = re.sub(rf"^( *)\{{{name}\}}$", indented, text, flags=re.MULTILINE)
+    return text
+
+
 def shortened(lines):
     """Return at most twenty lines, for people."""
     return lines if len(lines) <= 20 else [*lines[:10], "...", *lines[-10:]]
@@ -300,18 +314,22 @@ class Scenario:
         *,
         grace=None,
         environment=None,
-        arguments=(),
-        stdin=None,
+        options=(),
+        ignoring=(),
         terminal=False,
     ):
-        """Start a program, as a context manager; `grace` None is the default grace."""
+        """Start a program, as a context manager.
+
+        `grace` None is the default grace; `options` are those of Python or `quiesce
+        run`; `ignoring` names signals as nohup does.
+        """
         program = Program(
             self.way,
             text,
             grace=grace,
             environment=environment,
-            arguments=arguments,
-            stdin=stdin,
+            options=options,
+            ignoring=ignoring,
             terminal=terminal,
         )
         self.programs.append(program)

@@ -7,6 +7,7 @@ which a program proves what ran and in which order.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import functools
 import os
@@ -51,6 +52,18 @@ async def sleeper(name: object, cleanup: float = 0.0) -> None:
         log(name)
 
 
+def start(name: object, cleanup: float = 0.0) -> asyncio.Task[None]:
+    """Start a `sleeper` as a task that has the same name."""
+    return asyncio.create_task(sleeper(name, cleanup), name=str(name))
+
+
+def asyncio_tasks() -> None:
+    """Let every task from now on be one of asyncio's own class."""
+    asyncio.get_running_loop().set_task_factory(
+        lambda loop, coro, **options: asyncio.Task(coro, loop=loop, **options)
+    )
+
+
 if "QUIESCE_EXITS_MUTANT" in os.environ:
     sys.path.append(os.path.dirname(os.path.dirname(__file__)))  # noqa: PTH120
     import mutants
@@ -61,6 +74,8 @@ __all__ = [
     "WAY",
     "Runner",
     "asyncio",
+    "asyncio_tasks",
+    "atexit",
     "contextlib",
     "functools",
     "log",
@@ -69,6 +84,7 @@ __all__ = [
     "say",
     "signal",
     "sleeper",
+    "start",
     "sys",
     "threading",
     "time",
