@@ -26,7 +26,8 @@ from collections import deque
 from typing import Any, TypeVar
 
 from quiesce.core import native
-from quiesce.core.future import Future, new_future, thrown
+from quiesce.core.awaiting import thrown
+from quiesce.core.future import Future, new_future
 from quiesce.core.ready import ReadyQueue
 
 

@@ -1,6 +1,7 @@
 cimport cython
 from quiesce.core cimport native
-from quiesce.core.future cimport Future, outcome_error
+from quiesce.core.awaiting cimport outcome_error
+from quiesce.core.future cimport Future
 
 cdef object get_running_loop
 cdef int NOT_BEGUN, WAITING, ENDED

@@ -15,7 +15,7 @@ from asyncio import events
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core import native
-from quiesce.core.future import thrown
+from quiesce.core.awaiting import thrown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

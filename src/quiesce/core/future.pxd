@@ -1,5 +1,10 @@
 cimport cython
-from quiesce.core cimport native
+
+
+cdef class Future
+
+
+from quiesce.core cimport awaiting, native
 from quiesce.core.handle cimport Handle, make_handle, tell
 from quiesce.core.ready cimport ReadyQueue
 
@@ -8,11 +13,6 @@ cdef object CancelledError
 cdef object InvalidStateError
 cdef object STATE_NAMES
 cdef object TELL
-
-
-@cython.final
-cdef class FutureIterator:
-    cdef Future future
 
 
 cdef class Future:
@@ -55,14 +55,7 @@ cdef class Future:
 
 cdef bint is_context(object context) noexcept
 @cython.locals(future=Future)
-cdef int begin_to_wait(object thing) except -1
-@cython.locals(future=Future)
-cdef object outcome(object thing)
-@cython.locals(future=Future)
 cdef bint has_last_words(object thing) noexcept
 cdef int allow_attributes(Future example) except -1
 @cython.locals(future=Future)
 cpdef Future new_future(object loop, ReadyQueue ready)
-@cython.locals(iterator=FutureIterator)
-cdef FutureIterator iterate(Future future)
-cpdef object outcome_error(Future future)

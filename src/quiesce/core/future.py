@@ -14,8 +14,7 @@ Invariants:
   and None on a foreign loop or one whose class overrides ``call_soon``: then they go
   that way.
 
-Compiled, ``await`` drives the future itself (`native.await_itself`); `FutureIterator`
-is for who asks for an iterator, and for Python's subclasses. Read `task` next.
+What ``await`` does is in `awaiting`. Read `task` next.
 """
 
 # asyncio's inner names have no types, and neither have fields that only the .pxd knows.
@@ -27,19 +26,20 @@ from __future__ import annotations
 import asyncio
 import sys
 import types
-import warnings
 from asyncio import base_futures, events
 from asyncio.exceptions import CancelledError, InvalidStateError
 from asyncio.format_helpers import extract_stack
 from typing import TYPE_CHECKING, Any
 
-from quiesce.core import awaited_by, failures, native
+from quiesce.core import awaited_by, awaiting, failures, native
 from quiesce.core.handle import Handle, make_handle, tell
 from quiesce.core.ready import ReadyQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
+
+    from quiesce.core.awaiting import FutureIterator
 
 STATE_NAMES = ("PENDING", "CANCELLED", "FINISHED")
 # CPython 112182: earlier ones refused it, so that the task that awaited hung.
@@ -50,76 +50,10 @@ STOP_ITERATION_PROBLEM = (
     "StopIteration interacts badly with generators and cannot be raised into a Future"
 )
 INITIALIZED_ONCE = sys.version_info >= (3, 15)
-THREE_ARGUMENT_THROW_WARNS = sys.version_info >= (3, 12)
 
 
 # Stands where the context of a callback would, for a handle that is queued as itself.
 TELL = object()
-
-
-class FutureIterator:
-    """Yields a future once, then gives its outcome: what ``await`` drives."""
-
-    __slots__ = ("future",)
-
-    def __iter__(self) -> FutureIterator:
-        return self
-
-    def __next__(self) -> Future:
-        future = self.future
-        if future is None:
-            raise StopIteration
-        if begin_to_wait(future):
-            return future
-        self.future = None
-        native.stop_with(outcome(future))
-        raise StopIteration
-
-    def send(self, value: object) -> Future:  # noqa: ARG002 - a generator's
-        """Resume; a future does not care what is sent to it."""
-        return self.__next__()
-
-    def throw(self, typ: Any, val: Any = None, tb: Any = None) -> None:
-        """Raise at the ``await``, as `generator.throw` does."""
-        self.future = None
-        if THREE_ARGUMENT_THROW_WARNS and (val is not None or tb is not None):
-            warnings.warn(
-                "the (type, exc, tb) signature of throw() is deprecated, use the "
-                "single-arg signature instead.",
-                DeprecationWarning,
-                stacklevel=1 + native.OWN_FRAMES,
-            )
-        try:
-            raise thrown(typ, val, tb)
-        finally:
-            # An error's traceback keeps this frame: see "Cycles" in `task`.
-            typ = val = None
-
-    def close(self) -> None:
-        """Give up waiting."""
-        self.future = None
-
-
-def thrown(typ: Any, val: Any, tb: Any) -> BaseException:
-    """Return the exception that ``throw(typ, val, tb)`` means."""
-    if tb is not None and not isinstance(tb, types.TracebackType):
-        raise TypeError("throw() third argument must be a traceback")
-    if isinstance(typ, BaseException):
-        if val is not None:
-            raise TypeError("instance exception may not have a separate value")
-        error = typ
-    elif isinstance(typ, type) and issubclass(typ, BaseException):
-        if isinstance(val, typ):
-            error = val
-        elif isinstance(val, tuple):
-            error = typ(*val)
-        else:
-            error = typ() if val is None else typ(val)
-    else:
-        raise TypeError(
-            "exceptions must be classes or instances deriving from BaseException"
-        )
-    return error if tb is None else error.with_traceback(tb)
 
 
 class Future:
@@ -161,10 +95,10 @@ class Future:
             failures.exception_never_retrieved(self)
 
     def __await__(self) -> FutureIterator:
-        return iterate(self)
+        return awaiting.iterate(self)
 
     def __iter__(self) -> FutureIterator:
-        return iterate(self)
+        return awaiting.iterate(self)
 
     # -- what users call
 
@@ -189,7 +123,7 @@ class Future:
         """
         if self._status == native.PENDING:
             raise InvalidStateError("Result is not ready.")
-        return outcome(self)
+        return awaiting.outcome(self)
 
     def exception(self) -> BaseException | None:
         """Return the exception that was set, or None if there is a result.
@@ -493,29 +427,6 @@ def is_context(context: object) -> bool:
     return context is not None and context is not TELL
 
 
-def begin_to_wait(thing: object) -> bool:
-    """Let the future be awaited; return False if it is done."""
-    future = thing
-    if future._status != native.PENDING:
-        return False
-    if future._blocking:
-        raise RuntimeError("await wasn't used with future")
-    future._blocking = True
-    return True
-
-
-def outcome(thing: object) -> Any:
-    """Return the result of a future that is done, or raise its error."""
-    future = thing
-    if future._status == native.FINISHED and future._exception is None:
-        return future._result
-    try:
-        raise future.failure()
-    finally:
-        # An error's traceback keeps this frame: see "Cycles" in `task`.
-        thing = future = None
-
-
 def has_last_words(thing: object) -> bool:
     """Tell whether there is something to report when the future is dropped."""
     future = thing
@@ -523,10 +434,9 @@ def has_last_words(thing: object) -> bool:
 
 
 allow_attributes(Future.__new__(Future))
-native.await_itself(Future, begin_to_wait, outcome)
+native.await_itself(Future, awaiting.begin_to_wait, awaiting.outcome)
 native.finalize_only_if(Future, has_last_words)
 native.keep_freed(Future)
-native.keep_freed(FutureIterator)
 
 
 def new_future(loop: Any, ready: ReadyQueue | None) -> Future:
@@ -535,17 +445,3 @@ def new_future(loop: Any, ready: ReadyQueue | None) -> Future:
     future._loop = loop
     future._ready = ready
     return future
-
-
-def iterate(future: Future) -> FutureIterator:
-    """Return a new iterator over `future`."""
-    iterator = FutureIterator.__new__(FutureIterator)
-    iterator.future = future
-    return iterator
-
-
-def outcome_error(future: Future) -> BaseException | None:
-    """Return what awaiting the done `future` raises, or None if it gives a result."""
-    if future._status == native.FINISHED and future._exception is None:
-        return None
-    return future.failure()

@@ -1,11 +1,12 @@
 cimport cython
-from quiesce.core.future cimport Future, outcome_error
+from quiesce.core.future cimport Future
 
 
 cdef class Task(Future)
 
 
 from quiesce.core cimport cancellation, native, starting, step_callbacks
+from quiesce.core.awaiting cimport outcome_error
 from quiesce.core.pending cimport PendingTasks
 from quiesce.core.ready cimport ReadyQueue
 from quiesce.core.step_callbacks cimport TaskStep, TaskWakeup

@@ -35,7 +35,8 @@ from asyncio.exceptions import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core import cancellation, failures, native, starting, step_callbacks
-from quiesce.core.future import Future, outcome_error
+from quiesce.core.awaiting import outcome_error
+from quiesce.core.future import Future
 from quiesce.core.step_callbacks import TaskStep, TaskWakeup
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ from operator import index, methodcaller
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core import native
-from quiesce.core.future import new_future, thrown
+from quiesce.core.awaiting import thrown
+from quiesce.core.future import new_future
 from quiesce.net import native as calls
 
 try:
