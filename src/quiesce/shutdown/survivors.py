@@ -1,0 +1,296 @@
+"""What is left when a program is to end, as data: tasks, threads, children and more.
+
+A `Survivor` holds only text and numbers, so that it can be shown in any thread, written
+as JSON and kept after the thing itself is gone. Read `await_chain` and `waiting` for
+what is told of a task, and `report` for how it is shown.
+"""
+
+# What is described comes from the program and can be of any make.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass, replace
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+
+from quiesce.shutdown import await_chain
+from quiesce.shutdown.await_chain import Place
+from quiesce.shutdown.waiting import waits_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from threading import Thread
+
+P = ParamSpec("P")
+
+# So many tasks that wait alike are described one by one; the others are counted.
+ONE_BY_ONE = 10
+# Beyond so many tasks none is looked at: a report must not take longer than the rest.
+LOOKED_AT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Survivor:
+    """One thing that has not ended."""
+
+    kind: str
+    """"task", "thread", "child", "async generator", "connection" or "drain step"."""
+    name: str
+    runs: str = ""
+    """The coroutine, function or command."""
+    where: Place | None = None
+    """The innermost line of the program's own code."""
+    frames: tuple[Place, ...] = ()
+    """All that it is in the middle of, the outermost first."""
+    waits_for: str = ""
+    created: Place | None = None
+    defined: Place | None = None
+    """Where its coroutine is defined, for one of which nobody knows who created it."""
+    asked: int = 0
+    """How many requests to cancel it are open."""
+    swallowed: int = 0
+    """How many of them it caught without ending."""
+    asked_by: str = ""
+    """Who made the last request, and from which line."""
+    asked_ago: float | None = None
+    """Seconds since the last request."""
+    pid: int | None = None
+    queued: int | None = None
+    """Bytes that were written and have not been sent."""
+    more: int = 0
+    """How many more there are like it, which are not described."""
+
+
+def whatever_happens(
+    kind: str,
+) -> Callable[
+    [Callable[Concatenate[Any, P], Survivor]], Callable[Concatenate[Any, P], Survivor]
+]:
+    """Make a function that describes a thing never raise: the end must go on."""
+
+    def decorate(
+        describe: Callable[Concatenate[Any, P], Survivor],
+    ) -> Callable[Concatenate[Any, P], Survivor]:
+        @wraps(describe)
+        def of(thing: Any, /, *args: P.args, **kwargs: P.kwargs) -> Survivor:
+            try:
+                return describe(thing, *args, **kwargs)
+            except Exception:  # noqa: BLE001 - of the program's own classes
+                return Survivor(kind, object.__repr__(thing))
+
+        return of
+
+    return decorate
+
+
+@whatever_happens("task")
+def of_task(task: Any, *, swallowed: int | None = None) -> Survivor:
+    """Describe a task of ours or asyncio's that is not done.
+
+    `swallowed` is how many requests to cancel it are known to have been caught; without
+    it, all those that reached it but the last.
+    """
+    coroutine = task.get_coro()
+    links, awaited = await_chain.await_chain(coroutine)
+    places = await_chain.places_of(links)
+    request = getattr(task, "_cancel_request", None)
+    asked_at = getattr(request, "at", None)
+    created = creation_of(task, coroutine)
+    return Survivor(
+        kind="task",
+        name=task.get_name(),
+        runs=qualified_name(coroutine),
+        where=await_chain.own_place(places),
+        frames=places,
+        waits_for=waits_for(task, links, awaited),
+        created=created,
+        defined=definition_of(links) if created is None else None,
+        asked=requests_of(task),
+        swallowed=swallowed_by(task) if swallowed is None else swallowed,
+        asked_by="" if request is None else asker_of(request),
+        asked_ago=None if asked_at is None else max(0.0, time.monotonic() - asked_at),
+    )
+
+
+def of_tasks(
+    tasks: Iterable[Any], *, swallowed: Callable[[Any], int | None] | None = None
+) -> list[Survivor]:
+    """Describe many tasks: of those that wait alike the first few, with a count.
+
+    `swallowed` tells of a task how many requests to cancel it has caught, if it can.
+    """
+    swallowed = swallowed or swallowed_by
+    alike: dict[Any, list[Any]] = {}
+    counts: dict[Any, int] = {}
+    looked_at = 0
+    beyond = 0
+    for task in tasks:
+        if looked_at == LOOKED_AT:
+            beyond += 1
+            continue
+        looked_at += 1
+        try:
+            state = state_of(task)
+        except Exception:  # noqa: BLE001 - of the program's own classes
+            state = (type(task),)
+        counts[state] = counts.get(state, 0) + 1
+        if counts[state] <= ONE_BY_ONE:
+            alike.setdefault(state, []).append(task)
+    found: list[Survivor] = []
+    for state, some in alike.items():
+        found += [of_task(task, swallowed=swallowed(task)) for task in some]
+        found[-1] = replace(found[-1], more=counts[state] - len(some))
+    if beyond:
+        found.append(Survivor("task", "", more=beyond))
+    return found
+
+
+def state_of(task: Any) -> tuple[Any, ...]:
+    """Return what is equal for tasks that are in the middle of the same."""
+    coroutine = task.get_coro()
+    links, awaited = await_chain.await_chain(coroutine)
+    if not links:
+        return (type(coroutine), None, None)
+    frame = await_chain.frame_of(links[-1])
+    line = None if frame is None else frame.f_lineno
+    codes = tuple(map(await_chain.code_of, links))
+    return (*codes, line, type(awaited), requests_of(task))
+
+
+def requests_of(task: Any) -> int:
+    """Return how many requests to cancel `task` are open."""
+    # A task factory may make tasks that have no more than the older methods.
+    cancelling = getattr(task, "cancelling", None)
+    return 0 if cancelling is None else cancelling()
+
+
+def swallowed_by(task: Any) -> int:
+    """Return how many requests reached `task` before the last one that did."""
+    return max(0, getattr(task, "_cancels_thrown", 0) - 1)
+
+
+def asker_of(request: Any) -> str:
+    """Say who made a request to cancel, and from which line if that is known."""
+    asker = getattr(request, "by", None)
+    if asker is None:
+        return str(request)
+    where = getattr(request, "where", None)
+    return f"{asker}, {where}" if where else str(asker)
+
+
+def qualified_name(thing: Any) -> str:
+    """Return the name of a function or coroutine as its module has it."""
+    name = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", None)
+    return name or type(thing).__qualname__
+
+
+def creation_of(task: Any, coroutine: Any) -> Place | None:
+    """Return the line that made a task, which is known in debug mode."""
+    for frame in reversed(getattr(task, "_source_traceback", None) or ()):
+        if await_chain.is_own_file(frame.filename):
+            return Place(frame.filename, frame.lineno or 0, frame.name)
+    for file, line, function in getattr(coroutine, "cr_origin", None) or ():
+        if await_chain.is_own_file(file):
+            return Place(file, line, function)
+    return None
+
+
+def definition_of(links: list[Any]) -> Place | None:
+    """Return where the first coroutine of a chain is defined."""
+    code = await_chain.code_of(links[0]) if links else None
+    if code is None:
+        return None
+    return Place(code.co_filename, code.co_firstlineno, code.co_qualname)
+
+
+@whatever_happens("thread")
+def of_thread(thread: Thread) -> Survivor:
+    """Describe a living thread."""
+    innermost = sys._current_frames().get(thread.ident or 0)
+    frames = await_chain.frames_down_to(innermost)
+    places = tuple(map(await_chain.place_of, frames))
+    return Survivor(
+        kind="thread",
+        name=thread.name,
+        runs=function_of(thread, places),
+        where=await_chain.own_place(places),
+        frames=places,
+    )
+
+
+def function_of(thread: Thread, places: tuple[Place, ...]) -> str:
+    """Return the name of the program's function that runs in `thread`."""
+    for place in places:
+        if await_chain.is_own_file(place.file):
+            return place.function
+    target = getattr(thread, "_target", None)
+    return "" if target is None else qualified_name(target)
+
+
+@whatever_happens("child")
+def of_child(child: Any) -> Survivor:
+    """Describe a child process.
+
+    It is given as its pid or as what Python has of it: an object of `subprocess`,
+    `asyncio.subprocess` or `multiprocessing`, or a transport.
+    """
+    if isinstance(child, int):
+        return Survivor("child", "", command_of(child), pid=child)
+    if hasattr(child, "get_extra_info"):
+        child = child.get_extra_info("subprocess")
+    pid = getattr(child, "pid", None)
+    words = getattr(child, "args", None)
+    command = in_shell(words) if words else command_of(pid)
+    return Survivor("child", getattr(child, "name", ""), command, pid=pid)
+
+
+def command_of(pid: int | None) -> str:
+    """Return the command line of a process, where the system tells."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+    except OSError:
+        return ""
+    return in_shell(words)
+
+
+def in_shell(words: Any) -> str:
+    """Return a command as one types it; `words` may be one text already."""
+    import shlex
+
+    if isinstance(words, (str, bytes, os.PathLike)):
+        return os.fsdecode(words)
+    return shlex.join(map(os.fsdecode, words))
+
+
+@whatever_happens("async generator")
+def of_generator(generator: Any) -> Survivor:
+    """Describe a suspended asynchronous generator."""
+    links, _ = await_chain.await_chain(generator)
+    places = await_chain.places_of(links)
+    name = qualified_name(generator)
+    return Survivor(
+        "async generator", name, name, await_chain.own_place(places), places
+    )
+
+
+@whatever_happens("connection")
+def of_connection(transport: Any) -> Survivor:
+    """Describe an open transport: its peer, and the bytes that are still to be sent."""
+    peer = transport.get_extra_info("peername")
+    if not peer:
+        peer = transport.get_extra_info("sockname")
+    if isinstance(peer, tuple):
+        peer = ":".join(str(part) for part in peer[:2])
+    size = getattr(transport, "get_write_buffer_size", None)
+    queued = None if size is None else size()
+    return Survivor("connection", str(peer or transport), queued=queued)
+
+
+def of_drain_step(name: str, task: Any) -> Survivor:
+    """Describe a drain step, which runs in `task`."""
+    return replace(of_task(task), kind="drain step", name=name)
