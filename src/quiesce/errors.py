@@ -17,5 +17,16 @@ class Terminated(SystemExit):
         self.code = 128 + signum
 
 
+class GraceExceeded(SystemExit):
+    """The grace was used up: something could not be ended and was given up.
+
+    It is a `SystemExit`; its status is 128 + the number of the signal that asked for
+    the end, or else 70. What was given up has been named on stderr.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+
+
 class UnsupportedInterpreterError(RuntimeError):
     """quiesce was started in a subinterpreter; it runs in the main interpreter only."""

@@ -13,15 +13,23 @@ import sys
 from asyncio import coroutines, events, exceptions
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from quiesce.errors import GraceExceeded, Terminated
 from quiesce.loop import Loop
 from quiesce.policy import default_loop
-from quiesce.shutdown import sequence
-from quiesce.shutdown.triggers import Triggers
+from quiesce.shutdown import reason as why
+from quiesce.shutdown.asking import was_asked
+from quiesce.shutdown.budget import AT_ONCE, Budget, grace_of
+from quiesce.shutdown.exit_status import keep_quiet
+from quiesce.shutdown.reason import Reason
+from quiesce.shutdown.sequence import Sequence, report_failure
+from quiesce.shutdown.triggers import SIGNALS, HeldSignals, Triggers, terminate
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
     from contextvars import Context
+
+    from quiesce.shutdown.report import Target
 
 T = TypeVar("T")
 
@@ -32,24 +40,38 @@ TAKES_AWAITABLES = sys.version_info >= (3, 14)
 def run(
     main: Awaitable[T],
     *,
+    grace: float | None = None,
     debug: bool | None = None,
+    signals: Iterable[int] = SIGNALS,
+    report: Target | None = None,
     loop_factory: Callable[[], AbstractEventLoop] | None = None,
 ) -> T:
     """Return the result of `main`, run on a loop that is made and closed for it.
 
     Whether `main` returned, raised or was interrupted, every other task is cancelled
-    then and its cleanup awaited, async generators are closed and the executor's threads
-    joined.
+    then and its cleanup awaited; async generators, connections and child processes are
+    closed and the executor's threads joined. All of that takes at most `grace` seconds
+    (``QUIESCE_GRACE``, or else 8); what is left then is named on stderr and given up,
+    and `GraceExceeded` raised.
 
-    SIGINT and SIGTERM, where the program does not handle them itself, cancel `main`
-    first and the other tasks once it is done, or one second later. SIGINT raises
+    The `signals`, where the program does not handle them itself, cancel `main` first
+    and the other tasks once it is done, or one second later. SIGINT raises
     KeyboardInterrupt in the end, unless `main` caught its cancellation and returned;
-    SIGTERM raises `Terminated`. A second Ctrl-C ends the wait for cleanups.
+    SIGTERM and SIGHUP raise `Terminated`. A second Ctrl-C ends the wait for cleanups.
+
+    `report` is the path of a file, or a function, that gets an account of the end;
+    ``QUIESCE_REPORT`` names a file where none is given.
 
     Raises RuntimeError where a loop is running in this thread.
     """
     refuse_running_loop("asyncio.run()")
-    runner = Runner(debug=debug, loop_factory=loop_factory)
+    runner = Runner(
+        grace=grace,
+        debug=debug,
+        signals=signals,
+        report=report,
+        loop_factory=loop_factory,
+    )
     runner._is_whole_program = True
     with runner._triggers, runner:
         return runner.run(main)
@@ -59,36 +81,48 @@ class Runner:
     """A loop for several calls of `run`, closed at the end of a ``with`` block.
 
     Each `run` unwinds its own main task only; tasks in the background live on from one
-    to the next, with one context for all, until `close` ends them as `run` does.
+    to the next, with one context for all, until `close` ends them as `run` does. The
+    grace is for one end: what a signal leaves of it in `run`, `close` has.
 
     The loop is made by `loop_factory`, or else by the event loop policy if the program
-    has set one of its own, or else it is quiesce's.
+    has set one of its own, or else it is quiesce's. The other arguments are those of
+    `quiesce.run`.
     """
 
     def __init__(
         self,
         *,
+        grace: float | None = None,
         debug: bool | None = None,
+        signals: Iterable[int] = SIGNALS,
+        report: Target | None = None,
         loop_factory: Callable[[], AbstractEventLoop] | None = None,
     ) -> None:
+        self._grace = grace_of(grace)
         self._debug = debug
+        self._report = report
         self._loop_factory = loop_factory
         self._loop: Any = None
         self._context: Context | None = None
         self._closed = False
-        self._triggers = Triggers(self._ask)
-        # Set by the function `run`: then a signal may end the background tasks too.
+        signals = tuple(signals)
+        self._triggers = Triggers(self._ask, self._hurry, signals)
+        # Between two runs a signal comes out where the program happens to be.
+        self._between_runs = HeldSignals(
+            {each: terminate for each in signals if each != signal.SIGINT}
+        )
+        # Set by the function `run`: then a signal ends the background tasks too.
         self._is_whole_program = False
         self._main: Any = None
-        self._asked_main = False
-        self._ends_others: Any = None
+        self._budget: Budget | None = None
+        self._sequence: Sequence | None = None
 
     def __enter__(self) -> Self:
         self.get_loop()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._close(error)
 
     def get_loop(self) -> AbstractEventLoop:
         """Return the loop, made now if this is its first use.
@@ -100,6 +134,8 @@ class Runner:
         if self._loop is None:
             self._loop = self._new_loop()
             self._context = contextvars.copy_context()
+            if not self._is_whole_program:
+                self._between_runs.hold()
         loop: AbstractEventLoop = self._loop
         return loop
 
@@ -117,21 +153,7 @@ class Runner:
             loop.signal_handlers.listen()
         return loop
 
-    def close(self) -> None:
-        """End every task, close async generators and executor, and close the loop."""
-        if self._loop is None or self._closed:
-            return
-        # Known from the last run, if a second Ctrl-C ended that.
-        at_once = self._triggers.hurried
-        with self._triggers:
-            try:
-                sequence.end_loop(self._loop, at_once=at_once)
-            finally:
-                if self._loop_factory is None:
-                    events.set_event_loop(None)
-                self._loop.close()
-                self._loop = None
-                self._closed = True
+    # -- one run
 
     def run(self, coro: Awaitable[T], *, context: Context | None = None) -> T:
         """Return the result of `coro`, run as a task in `context` or the runner's own.
@@ -145,72 +167,183 @@ class Runner:
         coroutine = as_coroutine(coro)
         if context is None:
             context = self._context
+        # What ended a run before is over: the program goes on.
+        self._budget = self._sequence = None
         task = loop.create_task(coroutine, context=context)
         with self._triggers:
             return self._run_main(task)
 
     def _run_main(self, task: Any) -> Any:
         """Run the loop until `task` is done, and say what its outcome means."""
-        self._main, self._asked_main = task, False
+        self._main = task
         if self._triggers.signum is not None:
             self._ask()
         try:
-            result = self._loop.run_until_complete(task)
-        except exceptions.CancelledError:
-            self._raise_for_cancelled(task)
-            raise
+            return self._loop.run_until_complete(task)
         except BaseException as error:
-            self._raise_for_failed(task, error)
+            if task.done():
+                self._note_failure(task, error)
+                raise
+            if self._triggers.signum is not None:
+                return self._end_main(task)
+            self._interrupted(task, error)
             raise
         finally:
             self._main = None
-            if self._ends_others is not None:
-                self._ends_others.cancel()
-        if self._asked_main and self._triggers.signum == signal.SIGINT:
-            # Main has dealt with the Ctrl-C by itself, as asyncio lets it.
-            self._triggers.answered = True
-        return result
 
-    def _raise_for_cancelled(self, task: Any) -> None:
-        """Raise what the signal means, if it was a signal that cancelled main."""
-        if self._triggers.signum == signal.SIGTERM:
-            raise self._triggers.answer()
-        self._triggers.answered = True
-        uncancel = getattr(task, "uncancel", None)
-        if self._asked_main and uncancel is not None and uncancel() == 0:
-            raise self._triggers.answer()
-
-    def _raise_for_failed(self, task: Any, error: BaseException) -> None:
-        """Unwind a main that something else interrupted, or note how it failed."""
+    def _end_main(self, task: Any) -> Any:
+        """Unwind a main that a signal asked to end; give or raise what comes of it."""
+        triggers = self._triggers
+        # Of a task that cannot say so, nobody knows: as in asyncio.
+        is_ours = hasattr(task, "uncancel") and not was_asked(task)
+        sequence = self._begin(Reason(why.SIGNALLED, signum=triggers.signum))
+        sequence.end_main(task, main_only=not self._is_whole_program)
         if not task.done():
-            if not self._triggers.hurried:
-                sequence.end_main(self._loop, task)
-        elif self._triggers.signum == signal.SIGINT:
-            self._triggers.answered = True
-        elif self._triggers.signum is not None:
-            if not isinstance(error, Exception):
-                # With sys.exit() main has said itself how the program ends.
-                self._triggers.answered = True
-                return
-            sequence.report_failure(self._loop, task)
-            raise self._triggers.answer() from error
+            raise triggers.answer()
+        if triggers.signum == signal.SIGINT and not triggers.hurried:
+            if task.cancelled() and is_ours:
+                raise triggers.answer()
+            # Main has dealt with the Ctrl-C by itself, as asyncio lets it.
+            triggers.answered = True
+            return task.result()
+        if not task.cancelled() and task.exception() is not None:
+            self._note_failure(task, task.exception())
+            raise triggers.answer() from task.exception()
+        raise triggers.answer()
+
+    def _interrupted(self, task: Any, error: BaseException) -> None:
+        """Unwind a main that was still waiting when something ended the loop's run."""
+        if not isinstance(error, (KeyboardInterrupt, SystemExit)):
+            # Somebody stopped the loop. Main is one of its tasks now.
+            return
+        sequence = self._begin(Reason(why.EXITED, error=error))
+        sequence.end_main(task, main_only=not self._is_whole_program)
+        if task.done() and not task.cancelled() and task.exception() is not None:
+            report_failure(self._loop, task)
+
+    def _note_failure(self, task: Any, error: BaseException | None) -> None:
+        """See to it that main's error is seen although a signal has the last word."""
+        triggers = self._triggers
+        if triggers.signum == signal.SIGINT:
+            # The error tells the caller that it ended, as asyncio lets it.
+            triggers.answered = True
+        if triggers.signum is None or triggers.answered:
+            return
+        if isinstance(error, Exception):
+            report_failure(self._loop, task)
+        elif not isinstance(error, exceptions.CancelledError):
+            # With sys.exit() main has said itself how the program ends.
+            triggers.answered = True
+            raise error  # pyright: ignore[reportGeneralTypeIssues]
+
+    # -- the end
+
+    def close(self) -> None:
+        """End every task, close async generators and executor, and close the loop.
+
+        Raises `GraceExceeded` if that takes longer than the grace.
+        """
+        self._close(None)
+
+    def _close(self, error: BaseException | None) -> None:
+        """Close, while `error` is on its way out."""
+        if self._loop is None or self._closed:
+            return
+        try:
+            self._end(error)
+        finally:
+            self._between_runs.release()
+
+    def _end(self, error: BaseException | None) -> None:
+        """Go through the rest of the end, and close the loop."""
+        with self._triggers:
+            sequence = self._sequence
+            if sequence is None or error is None:
+                self._budget = None
+                sequence = self._begin(reason_of(error))
+            try:
+                sequence.finish()
+            finally:
+                self._forget_loop()
+            self._say_how(sequence, error)
+
+    def _begin(self, reason: Reason) -> Sequence:
+        """Return the sequence of an end that begins now, or began with a signal."""
+        from quiesce.shutdown.report import Report
+
+        if self._budget is None:
+            self._budget = Budget(self._grace)
+        report = Report(reason, self._budget, to=self._report)
+        self._sequence = Sequence(self._loop, reason, self._budget, report)
+        self._sequence.hurried = self._triggers.hurried
+        return self._sequence
+
+    def _forget_loop(self) -> None:
+        """Close the loop, and be of no more use."""
+        if self._loop_factory is None:
+            events.set_event_loop(None)
+        self._loop.close()
+        self._loop = None
+        self._closed = True
+
+    def _say_how(self, sequence: Sequence, error: BaseException | None) -> None:
+        """Raise what comes of the end, unless `error` or a signal's answer says it."""
+        triggers = self._triggers
+        if triggers.hurried:
+            keep_quiet()
+        if triggers.signum is not None and not triggers.answered:
+            # The last exit from `triggers` gives the answer.
+            return
+        if isinstance(error, (KeyboardInterrupt, Terminated)):
+            return
+        if sequence.forced:
+            raise GraceExceeded(sequence.reason.forced_status) from error
+        if sequence.interruption is not None and error is None:
+            raise sequence.interruption
+
+    # -- triggers
 
     def _ask(self) -> None:
-        """Have the loop stop main; called by a signal handler, so at any moment."""
+        """Begin the end; called by a signal handler, so at any moment."""
+        if self._budget is None:
+            self._budget = Budget(self._grace, self._triggers.heard_at)
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._stop_main)
+            self._loop.call_soon_threadsafe(self._stop_for_end)
 
-    def _stop_main(self) -> None:
-        """Cancel main and, if it is the whole program, the other tasks later."""
-        main = self._main
-        if main is None or main.done():
-            return
-        main.cancel()
-        self._asked_main = True
-        if self._is_whole_program:
-            self._ends_others = self._loop.call_later(
-                sequence.MAIN_ALONE, sequence.cancel_others, self._loop, main
-            )
+    def _stop_for_end(self) -> None:
+        """Stop the loop, so that main is unwound."""
+        if self._main is not None and self._sequence is None:
+            self._loop.stop()
+
+    def _hurry(self) -> None:
+        """Let the end come at once; called by a signal handler, so at any moment."""
+        if self._sequence is not None:
+            self._sequence.hurry()
+        elif self._budget is not None:
+            self._budget.hurry(AT_ONCE)
+
+
+def end_loop(loop: AbstractEventLoop, error: BaseException | None) -> None:
+    """End everything on `loop`, which nobody runs any more, and close it.
+
+    `error` is what is on its way out of the program meanwhile. Raises as
+    `Runner.close`.
+    """
+    runner = Runner(loop_factory=lambda: loop)
+    with runner._triggers:
+        # The program ends already, for a reason that stays the same.
+        runner._triggers.answered = True
+        runner.get_loop()
+        runner._close(error)
+
+
+def reason_of(error: BaseException | None) -> Reason:
+    """Return why a runner is closed while `error` is on its way out."""
+    if error is None:
+        return Reason(why.RETURNED)
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        return Reason(why.EXITED, error=error)
+    return Reason(why.RAISED, error=error)
 
 
 def refuse_running_loop(call: str) -> None:

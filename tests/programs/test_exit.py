@@ -182,7 +182,7 @@ asyncio.run(main())
     )
     outcome = outcome_of(*program(text))
     assert outcome.status == -signal.SIGINT
-    assert outcome.err.count("did not end in time: <Task") == 1
+    assert outcome.err.count("did not end in time: task 'background'") == 1
     assert "destroyed" not in outcome.err
 
 

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 USAGE = """\
-usage: quiesce run FILE [ARGUMENT ...]
-       quiesce run -m MODULE [ARGUMENT ...]
-       quiesce run -c CODE [ARGUMENT ...]
-       quiesce run PACKAGE.MODULE:FUNCTION [ARGUMENT ...]
+usage: quiesce run [--grace SECONDS] FILE [ARGUMENT ...]
+       quiesce run [--grace SECONDS] -m MODULE [ARGUMENT ...]
+       quiesce run [--grace SECONDS] -c CODE [ARGUMENT ...]
+       quiesce run [--grace SECONDS] PACKAGE.MODULE:FUNCTION [ARGUMENT ...]
        quiesce doctor
        quiesce --help | --version
 

@@ -17,8 +17,9 @@ from quiesce.cli.failure import show
 from quiesce.cli.problem import Problem
 from quiesce.cli.target import Target, enter, find
 from quiesce.errors import Terminated
+from quiesce.shutdown import budget
 from quiesce.shutdown.exit_status import die_of
-from quiesce.shutdown.triggers import HeldSignals, terminate
+from quiesce.shutdown.triggers import SIGNALS, HeldSignals, terminate
 
 
 def run(words: list[str]) -> int:
@@ -27,12 +28,14 @@ def run(words: list[str]) -> int:
     Returns 0 if it ran to its end and 1 after an exception, whose traceback was shown.
     By SystemExit and by a signal the process ends as it would have under ``python``.
     """
-    target, arguments = find(words)
+    target, arguments = find(without_options(words))
     enter(target.folder, [target.name, *arguments])
     # Order matters: exit functions are called last registered first, and this one is to
     # come after those of the program and of everything it imports.
     atexit.register(last_act := LastAct())
-    HeldSignals({signal.SIGTERM: terminate}).hold()
+    HeldSignals(
+        {signum: terminate for signum in SIGNALS if signum != signal.SIGINT}
+    ).hold()
     error = end_of(target)
     if isinstance(error, Terminated):
         last_act.die_of(error.signum)
@@ -46,6 +49,23 @@ def run(words: list[str]) -> int:
     if error is not None:
         raise error
     return 0
+
+
+def without_options(words: list[str]) -> list[str]:
+    """Take note of the options before the program, and return the words behind them."""
+    while words and words[0].partition("=")[0] == "--grace":
+        _, is_joined, value = words[0].partition("=")
+        rest = words[1:]
+        if not is_joined:
+            if not rest:
+                raise Problem("--grace needs a number of seconds")
+            value, *rest = rest
+        try:
+            budget.default_grace = budget.seconds_of(value, "--grace")
+        except ValueError as error:
+            raise Problem(str(error)) from None
+        words = rest
+    return words
 
 
 class LastAct:
@@ -75,18 +95,20 @@ def end_of(target: Target) -> BaseException | None:
     from quiesce.runner import run as run_main
 
     install()
+    error: BaseException | None = None
     try:
-        try:
-            body = target.load()
-            if isinstance(body, CodeType):
-                exec(body, vars(fresh_main(target)))  # noqa: S102 - this is the command
-            else:
-                run_main(body())
-        finally:
-            end_open_loops()
-    except BaseException as error:  # noqa: BLE001 - it is dealt with by the caller
-        return error
-    return None
+        body = target.load()
+        if isinstance(body, CodeType):
+            exec(body, vars(fresh_main(target)))  # noqa: S102 - this is the command
+        else:
+            run_main(body())
+    except BaseException as raised:  # noqa: BLE001 - it is dealt with by the caller
+        error = raised
+    try:
+        end_open_loops(error)
+    except BaseException as raised:  # noqa: BLE001 - as above
+        error = raised
+    return error
 
 
 def fresh_main(target: Target) -> ModuleType:
@@ -101,22 +123,16 @@ def fresh_main(target: Target) -> ModuleType:
     return module
 
 
-def end_open_loops() -> None:
+def end_open_loops(error: BaseException | None) -> None:
     """Unwind the tasks that the program left on a loop it has not closed.
 
     A program that calls ``loop.run_forever()`` itself and is interrupted there leaves
-    its tasks pending. A loop that still runs belongs to another thread.
+    its tasks pending; `error` is what interrupted it. A loop that still runs belongs to
+    another thread.
     """
     from quiesce.core.running import all_tasks, loops
-    from quiesce.shutdown.sequence import end_loop
-    from quiesce.shutdown.triggers import Triggers
+    from quiesce.runner import end_loop
 
     for loop in list(loops):
-        if loop.is_closed() or loop.is_running() or not all_tasks(loop):
-            continue
-        triggers = Triggers(ask=lambda: None)
-        with triggers:
-            # The program ends already, for a reason that stays the same.
-            triggers.answered = True
-            end_loop(loop)
-            loop.close()
+        if not (loop.is_closed() or loop.is_running()) and all_tasks(loop):
+            end_loop(loop, error)

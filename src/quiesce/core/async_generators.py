@@ -22,6 +22,8 @@ class AsyncGenerators:
     def __init__(self, loop: Any) -> None:
         self.loop = loop
         self.alive: WeakSet[AsyncGenerator[Any, Any]] = WeakSet()
+        # Those that `close_all` is waiting for.
+        self.closing: list[AsyncGenerator[Any, Any]] = []
         self.closed = False
         self.hooks_before: Any = None
 
@@ -54,16 +56,23 @@ class AsyncGenerators:
         if not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self.loop.create_task, generator.aclose())
 
+    def unclosed(self) -> list[AsyncGenerator[Any, Any]]:
+        """Return those that have been closed in vain so far."""
+        return [
+            each for each in self.closing if getattr(each, "ag_frame", None) is not None
+        ]
+
     async def close_all(self) -> None:
         """Close every live generator and report errors; none may begin afterwards."""
         self.closed = True
-        generators = list(self.alive)
+        generators = self.closing = list(self.alive)
         self.alive.clear()
         if not generators:
             return
         outcomes = await asyncio.gather(
             *[generator.aclose() for generator in generators], return_exceptions=True
         )
+        self.closing = []
         for outcome, generator in zip(outcomes, generators, strict=True):
             if isinstance(outcome, Exception):
                 self.loop.call_exception_handler(

@@ -27,6 +27,7 @@ cdef class FdWatcher(Watcher):
     cdef Future _writing
     cdef readonly Handle reader
     cdef readonly Handle writer
+    cpdef object owner(self)
     cpdef on_ready(self, int events)
     @cython.locals(reader=Handle, writer=Handle)
     cdef int queue_callbacks(self, int events) except -1

@@ -78,6 +78,15 @@ class FdWatcher(Watcher):
         self.reader: Handle | None = None
         self.writer: Handle | None = None
 
+    def owner(self) -> Any:
+        """Return whose method the reading or the writing callback is, or None."""
+        for handle in (self.reader, self.writer):
+            if handle is not None:
+                owner = getattr(handle._callback, "__self__", None)
+                if owner is not None:
+                    return owner
+        return None
+
     def on_ready(self, events: int) -> None:
         """Tell those whom `events` concern; trouble concerns all."""
         if events & WORTH_A_TRY:

@@ -1,6 +1,7 @@
 cdef class Watcher:
     cdef object __weakref__
     cpdef on_ready(self, int events)
+    cpdef object owner(self)
     cpdef on_iteration_end(self)
 
 
@@ -9,6 +10,7 @@ cdef class Poller:
     cpdef watch(self, int fd, int events, Watcher watcher, bint edge=*)
     cpdef unwatch(self, int fd)
     cpdef Watcher watcher_of(self, int fd)
+    cpdef list watchers(self)
     cpdef int poll(self, double timeout) except -1
     cpdef wake(self)
     cpdef close(self)

@@ -35,6 +35,10 @@ class Watcher:
         """
         raise NotImplementedError
 
+    def owner(self) -> object:
+        """Return what users know of this: a transport, a server; None if nothing."""
+        return None
+
     def on_iteration_end(self) -> None:
         """Act at the end of an iteration; see `Scheduler.at_iteration_end`.
 
@@ -70,6 +74,10 @@ class Poller:
     def watcher_of(self, fd: int) -> Watcher | None:
         """Return who is told about `fd`, if anybody is."""
         raise NotImplementedError
+
+    def watchers(self) -> list[Watcher]:
+        """Return everybody who is told about some descriptor."""
+        return []
 
     def poll(self, timeout: float) -> int:
         """Sleep until something is ready, tell its watchers, return how many were told.

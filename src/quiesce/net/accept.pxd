@@ -18,6 +18,7 @@ cdef class Listener(Watcher):
     cdef object _proto
     cdef object _context
     cdef object _retry
+    cpdef object owner(self)
     cpdef start(self)
     @cython.locals(fd=int)
     cpdef close(self)

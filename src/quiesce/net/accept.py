@@ -53,6 +53,10 @@ class Listener(Watcher):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.server!r}>"
 
+    def owner(self) -> Server:
+        """Return the server."""
+        return self.server
+
     def start(self) -> None:
         """Accept from now on."""
         self._retry = None

@@ -59,6 +59,7 @@ class Server(asyncio.AbstractServer):
         # None once the server is closed and its last connection lost.
         self._waiters: list[Any] | None = []
         self._forever: Any = None
+        self._closed = False
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} sockets={self.sockets!r}>"
@@ -122,6 +123,20 @@ class Server(asyncio.AbstractServer):
 
     def close(self) -> None:
         """Accept no more; existing connections go on. Harmless if repeated."""
+        self.stop_accepting()
+        if self._closed:
+            return
+        self._closed = True
+        if self._forever is not None and not self._forever.done():
+            self._forever.cancel()
+            self._forever = None
+        self._wake_if_over()
+
+    def stop_accepting(self) -> None:
+        """Close the listening sockets, and nothing else; harmless if repeated.
+
+        Who waits in `serve_forever` goes on waiting.
+        """
         if self._sockets is None:
             return
         sockets, self._sockets = self._sockets, None
@@ -130,10 +145,6 @@ class Server(asyncio.AbstractServer):
             self._on_close()
         for each in listeners or sockets:
             each.close()
-        if self._forever is not None and not self._forever.done():
-            self._forever.cancel()
-            self._forever = None
-        self._wake_if_over()
 
     def close_clients(self) -> None:
         """Close all connections, once what they have written is sent."""
@@ -154,11 +165,13 @@ class Server(asyncio.AbstractServer):
         if self._waiters is None or not (WAITS_FOR_CLIENTS or self._sockets):
             return
         waiter = self._loop.create_future()
+        # So that an end of the program knows that nobody but it can end this wait.
+        waiter.waits_for_connections = True
         self._waiters.append(waiter)
         await waiter
 
     def _wake_if_over(self) -> None:
-        if self._sockets is None and self._waiters is not None and not self._clients:
+        if self._closed and self._waiters is not None and not self._clients:
             waiters, self._waiters = self._waiters, None
             for waiter in waiters:
                 if not waiter.done():

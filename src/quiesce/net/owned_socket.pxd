@@ -22,6 +22,7 @@ cdef class OwnedSocket(Watcher):
     cdef bint _closing
     cdef bint _lost
 
+    cpdef object owner(self)
     cpdef begin(self, object waiter)
     cpdef start(self, object waiter)
     cdef lose(self, object error)

@@ -77,6 +77,10 @@ class OwnedSocket(Watcher):
     def __repr__(self) -> str:
         return repr(self._transport)
 
+    def owner(self) -> Any:
+        """Return the transport, None once finished."""
+        return self._transport
+
     def begin(self, waiter: Any) -> None:
         """Queue `start`."""
         self._loop.call_soon(self.start, waiter, context=self._context)

@@ -214,6 +214,12 @@ class ChildTransport(asyncio.SubprocessTransport):
             # It runs as another user now. Nobody may kill it; it has lost its pipes.
             pass
 
+    def leave(self) -> None:
+        """Let go of a child that is to outlive the program."""
+        self._closed = True
+        for end in self._pipes.values():
+            end.close(self._loop)
+
     async def _wait(self) -> int:
         """Return the exit status, as soon as there is one; asyncio's `Process` asks."""
         if self._returncode is not None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
-from typing import NoReturn
+import threading
+from typing import Any, NoReturn
+
+# Seconds for exit functions and unread output, where the process must go.
+LAST_ACTS = 0.4
 
 
 def die_of(signum: int) -> NoReturn:
@@ -13,13 +18,65 @@ def die_of(signum: int) -> NoReturn:
 
     Nothing of the interpreter runs after this; what was printed is written out first.
     """
+    flush_output()
+    strike(signum)
+
+
+def strike(signum: int) -> NoReturn:
+    """End this process by `signum` at once, from any thread."""
+    try:
+        signal.signal(signum, signal.SIG_DFL)
+    except ValueError:
+        # Only the main thread may say so, and it is not ours to use.
+        pass
+    else:
+        os.kill(os.getpid(), signum)
+    # Another thread's, or a blocked signal's: say at least with the status what it was.
+    os._exit(128 + signum)
+
+
+def flush_output() -> None:
+    """Write out what was printed."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (AttributeError, OSError, ValueError):
             # No stream, a reader that has gone, a closed stream: nothing to save.
             continue
-    signal.signal(signum, signal.SIG_DFL)
-    os.kill(os.getpid(), signum)
-    # Only a blocked signal gets here: say at least with the status what it was.
-    os._exit(128 + signum)
+
+
+def keep_quiet() -> None:
+    """Show no traceback of a KeyboardInterrupt that nobody catches."""
+    shown_by = sys.excepthook
+
+    def show(kind: type[BaseException], error: BaseException, place: Any) -> None:
+        if kind is not KeyboardInterrupt:
+            shown_by(kind, error, place)
+
+    sys.excepthook = show
+
+
+def leave(status: int, signum: int | None = None) -> NoReturn:
+    """End this process although something of it cannot end; callable in any thread.
+
+    The exit functions run and what was printed is written out, as far as that is
+    possible in a moment: the thread that is stuck may hold a lock which they need.
+    With `signum` the process dies of that signal, where this is the main thread.
+    """
+    last_acts = threading.Thread(target=run_last_acts, daemon=True)
+    try:
+        last_acts.start()
+    except RuntimeError:
+        # Too late for a thread: the interpreter is half gone.
+        run_last_acts()
+    else:
+        last_acts.join(LAST_ACTS)
+    if signum is not None:
+        strike(signum)
+    os._exit(status)
+
+
+def run_last_acts() -> None:
+    """Run the exit functions, once, and write out what was printed."""
+    atexit._run_exitfuncs()
+    flush_output()

@@ -1,110 +1,203 @@
-"""What happens when a program ends: main first, then the rest, then what the loop owns.
+"""The end of what runs on one loop: the phases, one after the other, within a budget.
 
-Main goes first because its own structure (task groups, ``async with``) cancels what it
-owns, once and in order. The functions here run a loop that has stopped; `cancel_others`
-alone is for one that runs.
+A `Sequence` is handed a loop that has stopped. It runs it again, in turns, each until
+what it waits for is there, or a moment has come, or somebody is in a hurry. What is
+done in which order is in `phases`; who is asked to end, and when again, in `asking`.
+
+Whatever a cleanup raises, also KeyboardInterrupt and SystemExit, ends a turn at most
+and never the sequence.
 """
 
 from __future__ import annotations
 
-import sys
-from asyncio import constants
+import time
 from typing import TYPE_CHECKING, Any
 
-from quiesce.combinators.gather import gather
-from quiesce.combinators.wait import wait
-from quiesce.core.running import all_tasks
+from quiesce.shutdown.asking import Asking
+from quiesce.shutdown.budget import AT_ONCE
+from quiesce.shutdown.phases import PHASES, REST
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection
 
-# Main may be waiting for tasks that end only when they are cancelled, as a server does
-# for its connections: after so many seconds the rest is cancelled beside it.
-MAIN_ALONE = 1.0
-# A task that was cancelled before the end began is either in its cleanup or has
-# swallowed the request; after so many seconds it is asked again.
-IN_CLEANUP = 6.0
-# How long the end may take once a second Ctrl-C asked for it at once.
-AT_ONCE = 1.0
+    from quiesce.shutdown.budget import Budget
+    from quiesce.shutdown.phases import Phase
+    from quiesce.shutdown.reason import Reason
+    from quiesce.shutdown.report import Report
 
-
-def end_main(loop: AbstractEventLoop, main: Any) -> None:
-    """Cancel a main task that something else interrupted, and let it unwind."""
-    if not was_asked(main):
-        main.cancel()
-    loop.run_until_complete(wait([main], timeout=MAIN_ALONE))
+# An end that takes longer than so many seconds says what it waits for.
+SLOW = 1.0
+# Seconds between two looks at what no callback tells of: at first, and at most.
+FIRST_LOOK = 0.005
+LONGEST_LOOK = 0.1
 
 
-def cancel_others(loop: AbstractEventLoop, main: Any) -> None:
-    """Ask every task but `main` to end, in the running loop."""
-    for task in all_tasks(loop):
-        if task is not main and not was_asked(task):
-            task.cancel()
+class Countdown:
+    """Ends the loop's turn when the last of some futures is done.
 
-
-def end_tasks(loop: AbstractEventLoop, *, at_once: bool = False) -> None:
-    """Cancel every pending task and wait until none is left.
-
-    Tasks that are born meanwhile are cancelled once those before them are done. With
-    `at_once` everything is asked again and given one second.
+    `all_done` is a future of the loop for that.
     """
-    while pending := all_tasks(loop):
-        if at_once:
-            cancel_each(pending)
-            loop.run_until_complete(wait(pending, timeout=AT_ONCE))
-            name_survivors(task for task in pending if not task.done())
-            break
-        in_cleanup = [task for task in pending if was_asked(task)]
-        cancel_each(pending.difference(in_cleanup))
-        if in_cleanup:
-            loop.run_until_complete(wait(pending, timeout=IN_CLEANUP))
-            cancel_each(task for task in in_cleanup if not task.done())
-        loop.run_until_complete(gather(*pending, return_exceptions=True))
-        report_failures(loop, pending)
+
+    __slots__ = ("all_done", "left", "loop")
+
+    def __init__(self, loop: Any, futures: Collection[Any]) -> None:
+        self.loop = loop
+        self.all_done = loop.create_future()
+        self.left = len(futures)
+        for future in futures:
+            future.add_done_callback(self)
+
+    def __call__(self, _: Any) -> None:
+        """Count one that is done."""
+        self.left -= 1
+        if not self.left:
+            self.all_done.set_result(None)
+            self.loop.stop()
 
 
-def end_loop(loop: AbstractEventLoop, *, at_once: bool = False) -> None:
-    """End what is left on `loop`: tasks, async generators, the executor's threads."""
-    end_tasks(loop, at_once=at_once)
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    if at_once:
-        return
-    if sys.version_info >= (3, 12):
-        joined = loop.shutdown_default_executor(constants.THREAD_JOIN_TIMEOUT)
-    else:
-        joined = loop.shutdown_default_executor()
-    loop.run_until_complete(joined)
+class Sequence:
+    """One end, from its reason to the last survivor.
+
+    `main` is the task that the run was for, if it is not done. With `main_only` no
+    other task is ended: the first phase then has all the time that there is.
+    """
+
+    def __init__(
+        self, loop: Any, reason: Reason, budget: Budget, report: Report
+    ) -> None:
+        self.loop = loop
+        self.reason = reason
+        self.budget = budget
+        self.report = report
+        self.main: Any = None
+        self.main_only = False
+        self.hurried = False
+        self.said_slow = False
+        self.said_hurried = False
+        # Everything is being closed, so that connections are waited for.
+        self.is_closing = False
+        self.forced = False
+        # What a cleanup raised to end the program, as sys.exit() does.
+        self.interruption: BaseException | None = None
+        self.asking = Asking(self)
+        self.phases_left: list[Phase] = list(PHASES)
+
+    # -- the phases
+
+    def advance(self, last: str) -> None:
+        """Go through the phases that are left, up to the one called `last`."""
+        while self.phases_left:
+            phase = self.phases_left.pop(0)
+            self.report.phase(phase.name)
+            phase.run(self)
+            if phase.name == last:
+                return
+
+    def end_main(self, main: Any, *, main_only: bool) -> None:
+        """Let `main` unwind; where it must not wait alone, beside the other tasks."""
+        self.main, self.main_only = main, main_only
+        self.advance("main")
+        if not main.done() and not main_only:
+            self.advance(REST)
+
+    def finish(self) -> None:
+        """Go through all phases that are left, and give the account of them."""
+        self.advance(self.phases_left[-1].name if self.phases_left else "")
+        self.report.write(self.reason.forced_status if self.forced else None)
+
+    def hurry(self) -> None:
+        """Give everything one more second; called by a signal handler at any time."""
+        if not self.hurried:
+            self.hurried = True
+            self.budget.hurry(AT_ONCE)
+            self.wake()
+
+    def say_hurried(self) -> None:
+        """Name everything that is not waited for any longer."""
+        self.said_slow = self.said_hurried = True
+        self.report.hurried(self.survivors())
+
+    def wake(self) -> None:
+        """End the present turn of the loop, from whatever thread."""
+        try:
+            self.loop.call_soon_threadsafe(self.loop.stop)
+        except RuntimeError:
+            # The loop is closed: there are no more turns.
+            pass
+
+    # -- turns of the loop
+
+    def wait_for(
+        self,
+        futures: Collection[Any],
+        until: float,
+        *,
+        enough: Callable[[], bool] | None = None,
+    ) -> bool:
+        """Run the loop until all `futures` are done; tell whether they are.
+
+        It ends before that at the moment `until`, at a hurry, or when `enough()`, which
+        is asked from time to time, says so.
+        """
+        all_done = Countdown(self.loop, futures).all_done
+        hurried = self.hurried
+        look = FIRST_LOOK
+        while not all_done.done():
+            if time.monotonic() >= until or hurried != self.hurried:
+                return False
+            if enough is None:
+                self.turn(until)
+            elif enough():
+                return False
+            else:
+                self.turn(min(until, time.monotonic() + look))
+                look = min(2 * look, LONGEST_LOOK)
+        return True
+
+    def turn(self, until: float) -> None:
+        """Run the loop until somebody stops it, or the moment `until` has come."""
+        if not self.said_slow:
+            until = min(until, self.budget.began_at + SLOW)
+        seconds = max(0.0, until - time.monotonic())
+        timer = self.loop.call_later(seconds, self.loop.stop)
+        if getattr(self.loop, "unfinished", None) is not None:
+            # Not what an interrupted run was waiting for: it is in our hands now.
+            self.loop.unfinished = None
+        try:
+            self.loop.run_forever()
+        except (KeyboardInterrupt, SystemExit) as error:
+            self.interruption = self.interruption or error
+        finally:
+            timer.cancel()
+        if not self.said_slow and self.budget.elapsed() >= SLOW:
+            self.said_slow = True
+            self.report.slow(self.survivors())
+
+    def run(self, coroutine: Any, until: float) -> Any:
+        """Run `coroutine` as a task of ours until the moment `until`; return the task.
+
+        One that is not done by then is cancelled.
+        """
+        task = self.loop.create_task(coroutine)
+        self.asking.ours.add(task)
+        if not self.wait_for([task], until):
+            task.cancel()
+            self.wait_for([task], time.monotonic() + FIRST_LOOK)
+            task._log_destroy_pending = False
+        if task.done() and not task.cancelled() and task.exception() is not None:
+            report_failure(self.loop, task)
+        return task
+
+    # -- what is left
+
+    def survivors(self) -> list[Any]:
+        """Describe everything that is still there."""
+        from quiesce.shutdown.remains import remains_of
+
+        return remains_of(self.loop, self.asking.ours, connected=self.is_closing)
 
 
-def was_asked(task: Any) -> bool:
-    """Tell whether somebody has cancelled `task` already."""
-    # A task factory may make tasks that have no more than the older methods.
-    cancelling = getattr(task, "cancelling", None)
-    return cancelling is not None and cancelling() > 0
-
-
-def cancel_each(tasks: Iterable[Any]) -> None:
-    """Cancel `tasks`."""
-    for task in tasks:
-        task.cancel()
-
-
-def report_failures(loop: AbstractEventLoop, tasks: Iterable[Any]) -> None:
-    """Report what went wrong in the cleanups of `tasks`."""
-    for task in tasks:
-        if not task.cancelled() and task.exception() is not None:
-            report_failure(loop, task)
-
-
-def name_survivors(tasks: Iterable[Any]) -> None:
-    """Say which tasks are given up, in place of what is said when they are dropped."""
-    for task in tasks:
-        task._log_destroy_pending = False
-        print(f"quiesce: did not end in time: {task!r}", file=sys.stderr)  # noqa: T201
-
-
-def report_failure(loop: AbstractEventLoop, task: Any) -> None:
+def report_failure(loop: Any, task: Any) -> None:
     """Report the exception of one task that nobody can await any more."""
     loop.call_exception_handler(
         {

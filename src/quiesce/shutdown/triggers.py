@@ -1,4 +1,4 @@
-"""What asks a program to stop: SIGINT and SIGTERM.
+"""What asks a program to stop: SIGINT, SIGTERM and SIGHUP.
 
 A signal that the program handles itself, or that was ignored when the program was
 started (``nohup``), is left alone. Read `sequence` next: what happens once one was
@@ -16,11 +16,17 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from quiesce.errors import Terminated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import FrameType
 
     Handler = Callable[[int, FrameType | None], Any]
 
+# What asks for the end unless a program says otherwise. No SIGHUP on Windows.
+SIGNALS: tuple[int, ...] = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if hasattr(signal, name)
+)
 # A terminal and the tools between it and the program each pass on the same Ctrl-C.
 SAME_CTRL_C = 0.5
 
@@ -81,7 +87,7 @@ class HeldSignals:
     def release(self) -> None:
         """Put the former handlers back, except where the program installed another."""
         for signum, former in self.replaced.items():
-            if signal.getsignal(signum) is self.handlers[signum]:
+            if signal.getsignal(signum) == self.handlers[signum]:
                 signal.signal(signum, former)
         self.replaced.clear()
         if self in HELD:
@@ -109,18 +115,22 @@ class Triggers:
 
     A context manager that may be entered again while it is entered; the signals are
     held from the first entry to the last exit. `ask` is called, in the main thread
-    between any two instructions, at the first request. A Ctrl-C after that raises
-    KeyboardInterrupt at once; a repeated SIGTERM changes nothing.
+    between any two instructions, at the first request, and `hurry` at a Ctrl-C after
+    that; a repeated SIGTERM changes nothing.
 
     Invariant: a request is answered once, with an exception or by the program itself,
     which `answered` notes; the last exit answers one that is still open.
     """
 
-    def __init__(self, ask: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        ask: Callable[[], None],
+        hurry: Callable[[], None],
+        signums: Iterable[int] = SIGNALS,
+    ) -> None:
         self.ask = ask
-        self.signals = HeldSignals(
-            {signal.SIGINT: self.heard, signal.SIGTERM: self.heard}
-        )
+        self.hurry = hurry
+        self.signals = HeldSignals(dict.fromkeys(signums, self.heard))
         self.entries = 0
         self.forget()
 
@@ -153,8 +163,8 @@ class Triggers:
             self.heard_at = now
             self.ask()
         elif signum == signal.SIGINT and now - self.heard_at >= SAME_CTRL_C:
-            self.hurried = self.answered = True
-            raise KeyboardInterrupt
+            self.hurried = True
+            self.hurry()
 
     def answer(self) -> BaseException:
         """Return the exception that tells the caller why the run ended."""

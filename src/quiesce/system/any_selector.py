@@ -79,6 +79,10 @@ class SelectorPoller(Poller):
         """Return who is told about `fd`, if anybody is."""
         return self._watchers.get(fd)
 
+    def watchers(self) -> list[Watcher]:
+        """Return everybody who is told about some descriptor."""
+        return list(self._watchers.values())
+
     def poll(self, timeout: float) -> int:
         """Sleep until something is ready and tell its watchers; see `Poller.poll`."""
         if not self._due:

@@ -28,6 +28,8 @@ cdef class EpollPoller(Poller):
     cpdef unwatch(self, int fd)
     @cython.locals(known=Registration)
     cpdef Watcher watcher_of(self, int fd)
+    @cython.locals(known=Registration)
+    cpdef list watchers(self)
     cpdef int poll(self, double timeout) except -1
     @cython.locals(known=Registration, index=Py_ssize_t)
     cdef int _deliver(self) except -1

@@ -97,6 +97,10 @@ class EpollPoller(Poller):
         known = self._find(fd)
         return None if known is None else known.watcher
 
+    def watchers(self) -> list[Watcher]:
+        """Return everybody who is told about some descriptor."""
+        return [known.watcher for known in self._registered if known is not None]
+
     def poll(self, timeout: float) -> int:
         """Sleep until something is ready and tell its watchers; see `Poller.poll`."""
         if self._next == self._count:

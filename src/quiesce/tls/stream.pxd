@@ -51,6 +51,7 @@ cdef class TlsStream:
     cpdef set_protocol(self, object protocol)
     cpdef get_protocol(self)
     cpdef get_carrier(self)
+    cpdef get_transport(self)
     cpdef ssl_object(self)
     cpdef bint is_closing(self) noexcept
     cpdef bint is_unclosed(self) noexcept

@@ -147,6 +147,10 @@ class TlsStream:
         """Return the transport below, None before there is one."""
         return self._carrier
 
+    def get_transport(self) -> Any:
+        """Return what users hold of this."""
+        return self._transport
+
     def ssl_object(self) -> Any:
         """Return the `ssl.SSLObject`, None until the handshake is done."""
         return self._engine.ssl_object if self._is_secure else None

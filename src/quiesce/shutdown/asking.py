@@ -1,0 +1,181 @@
+"""Who is asked to end, when, and how often.
+
+Tasks are asked in rounds. A round is over when all who were asked in it are done; tasks
+that were born meanwhile are asked in the next one, because most of them belong to a
+cleanup that waits for them. A task that was asked, by us or by the program, is not
+asked again but by insisting:
+
+- at half of the grace those that have gone on as if nothing had been asked;
+- at three quarters of it everybody, also those that are shielded.
+
+Until then a shielded job is spared, with all that it waits for; and so is whatever a
+cleanup waits for.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from quiesce.core.awaited_by import waiters
+from quiesce.core.running import all_tasks
+from quiesce.shutdown.in_flight import is_cleaning_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from quiesce.shutdown.sequence import Sequence
+
+# Shares of the grace at which tasks are asked again.
+SWALLOWERS_AT = 0.5
+EVERYBODY_AT = 0.75
+
+
+class Asking:
+    """Which tasks of one sequence were asked, and which are to be."""
+
+    def __init__(self, sequence: Sequence) -> None:
+        self.sequence = sequence
+        # Tasks that do our own work.
+        self.ours: set[Any] = set()
+        self.asked: set[Any] = set()
+        self.shielded: set[Any] = set()
+        self.insisted = 0
+
+    def note_shielded(self) -> None:
+        """Remember who is shielded, before the first is asked and shields are gone."""
+        self.shielded.update(filter(is_shielded, self.pending()))
+
+    def pending(self) -> set[Any]:
+        """Return the tasks that are not done."""
+        return all_tasks(self.sequence.loop) - self.ours
+
+    # -- one after the other
+
+    def ask(self, tasks: Iterable[Any]) -> None:
+        """Cancel `tasks`, as far as nobody has."""
+        for task in tasks:
+            if not was_asked(task):
+                task.cancel()
+            self.asked.add(task)
+
+    def ask_again(self, tasks: Iterable[Any]) -> None:
+        """Cancel `tasks`, whoever has done so before."""
+        for task in tasks:
+            task.cancel()
+            self.asked.add(task)
+
+    def next_round(self, pending: set[Any]) -> None:
+        """Ask everybody who is pending and not spared."""
+        new = pending - self.asked
+        if new:
+            new -= self.spared(pending)
+            self.ask(new)
+
+    def spared(self, pending: set[Any]) -> set[Any]:
+        """Return who is shielded, and what they and cleanups wait for."""
+        spared: set[Any] = set()
+        left = [task for task in pending if self.is_spared(task) or task in self.asked]
+        while left:
+            task = left.pop()
+            if self.is_spared(task):
+                spared.add(task)
+            for awaited in awaited_tasks(task):
+                if awaited not in spared and awaited in pending:
+                    spared.add(awaited)
+                    left.append(awaited)
+        return spared
+
+    def is_spared(self, task: Any) -> bool:
+        """Tell whether `task` is shielded and the time for that is not over."""
+        if self.insisted == len(INSISTENCE) or task in self.asked:
+            return False
+        if task not in self.shielded and is_shielded(task):
+            self.shielded.add(task)
+        return task in self.shielded
+
+    # -- insisting
+
+    def next_moment(self) -> float:
+        """Return when to insist next, or when to give up."""
+        budget = self.sequence.budget
+        if self.insisted < len(INSISTENCE):
+            share, _ = INSISTENCE[self.insisted]
+            return min(budget.at(share), budget.cut)
+        return budget.cut
+
+    def insist_if_due(self, pending: set[Any]) -> bool:
+        """Ask again those whose time has come; tell whether it had."""
+        due = False
+        while self.insisted < len(INSISTENCE):
+            share, insist = INSISTENCE[self.insisted]
+            if time.monotonic() < self.sequence.budget.at(share):
+                break
+            self.insisted += 1
+            insist(self, pending)
+            due = True
+        return due
+
+    def insist_on_swallowers(self, pending: set[Any]) -> None:
+        """Ask again those that show no sign of a cleanup."""
+        self.ask_again(
+            task for task in pending & self.asked if is_cleaning_up(task) is False
+        )
+
+    def insist_on_everybody(self, pending: set[Any]) -> None:
+        """Ask everybody again."""
+        self.ask_again(pending)
+
+
+# When to ask again, as shares of the grace, and whom.
+INSISTENCE: list[tuple[float, Callable[[Asking, set[Any]], None]]] = [
+    (SWALLOWERS_AT, Asking.insist_on_swallowers),
+    (EVERYBODY_AT, Asking.insist_on_everybody),
+]
+
+
+def was_asked(task: Any) -> bool:
+    """Tell whether somebody has cancelled `task` already."""
+    # A task factory may make tasks that have no more than the older methods.
+    cancelling = getattr(task, "cancelling", None)
+    return cancelling is not None and cancelling() > 0
+
+
+def is_shielded(task: Any) -> bool:
+    """Tell whether `task` is or was the job of a shield, ours or asyncio's."""
+    return bool(getattr(task, "_is_shielded", False))
+
+
+def awaited_tasks(task: Any) -> list[Any]:
+    """Return the tasks for which `task` waits, directly or through a gathering."""
+    found: list[Any] = []
+    left = [getattr(task, "_fut_waiter", None)]
+    while left:
+        future = left.pop()
+        if future is None:
+            continue
+        if hasattr(future, "get_coro"):
+            found.append(future)
+        else:
+            left.extend(getattr(future, "_children", ()))
+    return found
+
+
+def wait_for_connections(tasks: set[Any]) -> bool:
+    """Tell whether all `tasks` only wait until a server's connections are gone."""
+    held = {task for task in tasks if waits_for_connections(task)}
+    if not held:
+        return False
+    left = list(held)
+    while left and len(held) < len(tasks):
+        for waiter in waiters(getattr(left.pop(), "_callbacks", None)) or ():
+            if waiter not in held:
+                held.add(waiter)
+                left.append(waiter)
+    return tasks <= held
+
+
+def waits_for_connections(task: Any) -> bool:
+    """Tell whether `task` is in a server's ``wait_closed``."""
+    future = getattr(task, "_fut_waiter", None)
+    return getattr(future, "waits_for_connections", False)

@@ -1,0 +1,78 @@
+"""What happens once the tasks are done: everything else that the loop has is closed.
+
+Generators come first, because their cleanup may need the rest. Connections, children
+and the threads of the default executor then end side by side; what is not over shortly
+before the deadline is aborted and killed.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from quiesce.loop import Loop
+from quiesce.shutdown import children, connections
+
+if TYPE_CHECKING:
+    from quiesce.shutdown.sequence import Sequence
+
+# The share of what is left that generators have before the rest is closed beside them.
+GENERATORS_SHARE = 0.5
+# Seconds for aborted connections and killed children to be over.
+LAST_MOMENTS = 0.15
+
+
+def close_all(sequence: Sequence) -> None:
+    """Close what `sequence.loop` has beside tasks."""
+    close_generators(sequence)
+    end_late_tasks(sequence)
+    loop = sequence.loop
+    until = max(sequence.budget.deadline - LAST_MOMENTS, time.monotonic())
+    sequence.is_closing = True
+    connections.close_connections(loop)
+    children.terminate(loop)
+    end_pool(sequence, until)
+    wait_until_clear(sequence, until)
+    connections.abort_connections(loop)
+    children.kill(loop)
+    wait_until_clear(sequence, time.monotonic() + LAST_MOMENTS)
+
+
+def close_generators(sequence: Sequence) -> None:
+    """Close the suspended asynchronous generators, awaits included."""
+    budget = sequence.budget
+    share = GENERATORS_SHARE * budget.left()
+    sequence.run(sequence.loop.shutdown_asyncgens(), time.monotonic() + share)
+
+
+def end_late_tasks(sequence: Sequence) -> None:
+    """End the tasks that cleanups of generators have begun."""
+    asking = sequence.asking
+    late = asking.pending()
+    late -= asking.asked
+    if late:
+        asking.ask(late)
+        sequence.wait_for(late, sequence.budget.cut)
+
+
+def end_pool(sequence: Sequence, until: float) -> None:
+    """Wait until the threads of the default executor have ended."""
+    loop = sequence.loop
+    if not isinstance(loop, Loop):
+        sequence.run(loop.shutdown_default_executor(), until)
+        return
+    sequence.run(loop.executor.end(), until)
+    if loop.executor.busy():
+        loop.executor.give_up()
+
+
+def wait_until_clear(sequence: Sequence, until: float) -> None:
+    """Run the loop until nothing of it is open any more, or the moment `until`."""
+    loop = sequence.loop
+
+    def is_clear() -> bool:
+        return not children.to_end(loop) and not connections.open_transports(loop)
+
+    if not is_clear():
+        never = loop.create_future()
+        sequence.wait_for([never], until, enough=is_clear)

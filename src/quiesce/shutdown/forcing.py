@@ -1,0 +1,47 @@
+"""What happens to that which has not ended in time: it is named and given up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from quiesce.shutdown import children
+
+if TYPE_CHECKING:
+    from quiesce.shutdown.sequence import Sequence
+
+# Coroutines that refuse to be closed: to drop one is to be told so again, so they stay.
+UNCLOSED: list[Any] = []
+
+
+def give_up(sequence: Sequence) -> None:
+    """Name what is left, and close its coroutines: nothing is dropped pending."""
+    left = sequence.survivors()
+    if left:
+        if not sequence.hurried:
+            sequence.forced = True
+            sequence.report.forced(left)
+        elif not sequence.said_hurried:
+            sequence.say_hurried()
+    for task in sequence.asking.pending():
+        close_coroutine(task)
+    children.let_go(sequence.loop)
+
+
+def close_coroutine(task: Any) -> None:
+    """Let the coroutine of `task` end where it waits, as far as it does."""
+    task._log_destroy_pending = False
+    coroutine = task.get_coro()
+    if coroutine is None:
+        return
+    try:
+        coroutine.close()
+    except BaseException:  # noqa: BLE001 - named already, and nobody is there to be told
+        keep_for_ever(coroutine)
+
+
+def keep_for_ever(coroutine: Any) -> None:
+    """Keep an object beyond the end of the interpreter."""
+    import ctypes
+
+    UNCLOSED.append(coroutine)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(coroutine))

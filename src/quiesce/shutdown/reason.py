@@ -1,0 +1,50 @@
+"""Why the end of a program began, and the exit status that follows from it."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+# What a program that had to be forced ends with, where no signal asked for the end: the
+# status for an internal software error in sysexits(3).
+FORCED_STATUS = 70
+
+RETURNED = "main returned"
+RAISED = "main raised"
+SIGNALLED = "signal"
+EXITED = "exit"
+CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What asked for the end.
+
+    `kind` is one of the constants above: main came to its end by itself, a signal
+    arrived, something raised SystemExit or KeyboardInterrupt, or a runner was closed.
+    """
+
+    kind: str
+    signum: int | None = None
+    error: BaseException | None = None
+
+    def __str__(self) -> str:
+        if self.signum is not None:
+            return signal.Signals(self.signum).name
+        if self.error is not None:
+            return f"{self.kind} {type(self.error).__name__}"
+        return self.kind
+
+    @property
+    def ends_process(self) -> bool:
+        """Whether the process is to end, and not only this run."""
+        return self.kind in (SIGNALLED, EXITED)
+
+    @property
+    def forced_status(self) -> int:
+        """The exit status if the grace is used up; never 0."""
+        if self.signum is not None:
+            return 128 + self.signum
+        if isinstance(self.error, KeyboardInterrupt):
+            return 128 + signal.SIGINT
+        return FORCED_STATUS

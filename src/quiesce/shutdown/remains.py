@@ -1,0 +1,35 @@
+"""What is left on a loop, described for people: see `survivors` for each kind."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from quiesce.core.running import all_tasks
+from quiesce.loop import Loop
+from quiesce.shutdown import children, connections, survivors
+
+if TYPE_CHECKING:
+    from quiesce.shutdown.survivors import Survivor
+
+
+def remains_of(loop: Any, ours: set[Any], *, connected: bool) -> list[Survivor]:
+    """Describe what `loop` still has: tasks, generators, children, busy threads.
+
+    Connections count where they are waited for, if `connected`. `ours` are tasks that
+    do the work of the end.
+    """
+    left = survivors.of_tasks(all_tasks(loop) - ours)
+    if isinstance(loop, Loop):
+        left += map(survivors.of_generator, loop.async_generators.unclosed())
+        left += map(survivors.of_child, children.running(loop))
+        left += map(survivors.of_thread, busy_threads(loop))
+        if connected:
+            left += map(survivors.of_connection, connections.open_transports(loop))
+    return left
+
+
+def busy_threads(loop: Loop) -> list[threading.Thread]:
+    """Return the threads of the loop's own pool that have something to do."""
+    busy = {worker.ident for worker in loop.executor.busy()}
+    return [thread for thread in threading.enumerate() if thread.ident in busy]
