@@ -5,8 +5,8 @@ an attribute here. `HOMES` says which are quiesce's own and where each lives; al
 are the standard library's own objects. A name is looked up when it is first asked for,
 so that importing quiesce costs next to nothing.
 
-Names that asyncio does not have: `install`, `Loop`, `Terminated`, `COMPILED` and
-``__version__``.
+Names that asyncio does not have: `install`, `Loop`, `Terminated`, `COMPILED`,
+``__version__`` and the module `shutdown`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from asyncio import TaskGroup as TaskGroup
     from typing import Any
 
+    from quiesce import shutdown as shutdown
     from quiesce.combinators.as_completed import as_completed
     from quiesce.combinators.ensure_future import ensure_future, isfuture
     from quiesce.combinators.gather import gather
@@ -144,6 +145,8 @@ def __getattr__(name: str) -> Any:
         # asyncio's name, since 3.13, for the class of its usual loop.
         at_home = "Loop" if name == "EventLoop" else name
         value = getattr(import_module(OWN[name]), at_home)
+    elif name == "shutdown":
+        value = import_module("quiesce.shutdown")
     elif name == "__version__":
         from importlib.metadata import version
 

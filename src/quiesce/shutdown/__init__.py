@@ -1,8 +1,45 @@
 """How a program stops.
 
-Read `triggers` first (what asks for the end), then `sequence` (what happens then), then
-`exit_status` (how the process tells its parent why it ended). Everything here acts on
-the loop it is handed, ours or another.
+For programs: `drain` registers what a service does before it is cancelled; `is_ending`,
+`why`, `deadline` and `time_left` tell about the end that goes on.
+
+For readers: `triggers` comes first (what asks for the end), then `sequence` (what
+happens then), then `exit_status` (how the process tells its parent why it ended).
+Everything here acts on the loop it is handed, ours or another.
 """
 
 from __future__ import annotations
+
+# typing.TYPE_CHECKING, without the price of importing typing.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from quiesce.shutdown.draining import Registration, drain
+    from quiesce.shutdown.ending import deadline, is_ending, time_left, why
+
+__all__ = ["Registration", "deadline", "drain", "is_ending", "time_left", "why"]
+
+HOMES = {
+    "Registration": "quiesce.shutdown.draining",
+    "deadline": "quiesce.shutdown.ending",
+    "drain": "quiesce.shutdown.draining",
+    "is_ending": "quiesce.shutdown.ending",
+    "time_left": "quiesce.shutdown.ending",
+    "why": "quiesce.shutdown.ending",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Find a public name when it is first asked for: few programs ask for any."""
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *HOMES})
