@@ -8,6 +8,7 @@ DEMO := .venv
 INTERPRETED := .venv-interpreted-$(VERSION)
 COMPILED := .venv-compiled-$(VERSION)
 LIBRARIES := .venv-libraries-$(VERSION)
+SANITIZED := .venv-sanitized-$(VERSION)
 
 SOURCES := $(shell find src -name '*.py' -o -name '*.pyi' -o -name '*.pxd' -o -name '*.h')
 BUILD := pyproject.toml setup.py
@@ -28,7 +29,7 @@ help:
 	@echo 'make conformance  the tests of asyncio itself, on each Python found'
 	@echo 'make bench        tasks beside asyncio, uvloop and others'
 	@echo 'make bench-io     echo servers beside asyncio, uvloop and one in C'
-	@echo 'make stress       minutes of signals and threads at the worst moments'
+	@echo 'make stress       minutes of signals, threads and broken connections'
 	@echo 'make clean        remove what the others made'
 
 demo: $(DEMO)/.ready
@@ -78,8 +79,12 @@ conformance:
 	.ci/each-python conformance-compiled conformance-interpreted
 
 stress: $(INTERPRETED)/.ready $(COMPILED)/.ready
+	@if lacking=$$($(PYTHON) tests/stress/sanitizer.py); then \
+	    $(MAKE) --no-print-directory $(SANITIZED)/.ready; \
+	else echo "AddressSanitizer SKIPPED: $$lacking"; fi
 	QUIESCE_EXPECT=interpreted $(INTERPRETED)/bin/python -m pytest -m stress $(ARGS)
-	QUIESCE_EXPECT=compiled $(COMPILED)/bin/python -m pytest -m stress $(ARGS)
+	QUIESCE_EXPECT=compiled QUIESCE_SANITIZED=$(SANITIZED)/bin/python \
+	  $(COMPILED)/bin/python -m pytest -m stress $(ARGS)
 
 exits-all: $(INTERPRETED)/.ready $(COMPILED)/.ready
 	QUIESCE_EXPECT=interpreted $(INTERPRETED)/bin/python -m pytest tests/programs/exits $(ARGS)
@@ -120,6 +125,15 @@ $(INTERPRETED)/.ready: $(INTERPRETED)/bin/python $(BUILD)
 
 $(COMPILED)/.ready: $(COMPILED)/bin/python $(BUILD) $(SOURCES)
 	QUIESCE_COMPILE=require $(COMPILED)/bin/python -m pip install --quiet '.[test]'
+	@touch $@
+
+# From a copy of the sources: what was built without the sanitizer must not be reused.
+$(SANITIZED)/.ready: $(SANITIZED)/bin/python $(BUILD) $(SOURCES)
+	@rm -rf $(@D)/source && mkdir $(@D)/source
+	@cp -R src setup.py pyproject.toml README.md LICENSE $(@D)/source
+	CFLAGS="-O1 -g -fsanitize=address -fno-omit-frame-pointer" \
+	  LDFLAGS=-fsanitize=address QUIESCE_COMPILE=require \
+	  $(SANITIZED)/bin/python -m pip install --quiet '$(@D)/source[test]'
 	@touch $@
 
 # One by one if all together fail: then the tests of only those that failed are skipped.

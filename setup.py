@@ -24,6 +24,9 @@ ON = ["cdivision", "embedsignature"]
 OFF = "annotation_typing auto_pickle binding boundscheck initializedcheck wraparound"
 DIRECTIVES = {"language_level": 3, "embedsignature.format": "clinic"}
 DIRECTIVES |= dict.fromkeys(ON, True) | dict.fromkeys(OFF.split(), False)
+# Whoever says how to compile wants it so: a sanitizer's reports need the names.
+FLAGS_GIVEN = bool(os.environ.get("CFLAGS"))
+SMALL = os.name == "posix" and not FLAGS_GIVEN
 
 
 def extensions() -> list[Extension]:
@@ -33,8 +36,8 @@ def extensions() -> list[Extension]:
             ".".join(module.relative_to(SOURCE).with_suffix("").parts),
             [str(module)],
             include_dirs=sorted({str(Path(header).parent) for header in HEADERS}),
-            extra_compile_args=["-O2", "-g0"] if os.name == "posix" else [],
-            extra_link_args=["-s"] if sys.platform == "linux" else [],
+            extra_compile_args=["-O2", "-g0"] if SMALL else [],
+            extra_link_args=["-s"] if SMALL and sys.platform == "linux" else [],
         )
         for module in modules
         if module.exists() and module.name not in PURE

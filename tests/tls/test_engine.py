@@ -119,9 +119,25 @@ ACTIONS = st.tuples(
 )
 
 
+ANYTHING = given(
+    st.sampled_from(VERSIONS), st.sampled_from([1_000, 70_000]), st.lists(ACTIONS)
+)
+
+
 @settings(max_examples=150, deadline=None)
-@given(st.sampled_from(VERSIONS), st.sampled_from([1_000, 70_000]), st.lists(ACTIONS))
+@ANYTHING
 def test_no_byte_is_lost_doubled_or_moved(version, room, actions):
+    converse(version, room, actions)
+
+
+@pytest.mark.stress
+@settings(max_examples=1000, deadline=None)
+@ANYTHING
+def test_no_byte_is_lost_doubled_or_moved_for_long(version, room, actions):
+    converse(version, room, actions)
+
+
+def converse(version, room, actions):
     sides = pair(version, room)
     for place, action, count in actions:
         getattr(sides[place], action)(count)
