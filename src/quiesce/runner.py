@@ -167,11 +167,18 @@ class Runner:
         coroutine = as_coroutine(coro)
         if context is None:
             context = self._context
-        # What ended a run before is over: the program goes on.
-        self._budget = self._sequence = None
+        self._go_on(loop)
         task = loop.create_task(coroutine, context=context)
         with self._triggers:
             return self._run_main(task)
+
+    def _go_on(self, loop: Any) -> None:
+        """Forget what ended the run before this one: the program goes on."""
+        if self._sequence is not None:
+            from quiesce.shutdown import ending
+
+            ending.forget(loop)
+        self._budget = self._sequence = None
 
     def _run_main(self, task: Any) -> Any:
         """Run the loop until `task` is done, and say what its outcome means."""

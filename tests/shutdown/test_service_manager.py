@@ -32,21 +32,21 @@ def manager(tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", ["a file", "abstract"])
 def test_it_hears_that_the_service_stops(manager, kind):
     listening = manager(kind)
-    service_manager.stopping()
+    service_manager.notify("STOPPING=1")
     assert listening.recv(100) == b"STOPPING=1"
 
 
 def test_without_one_nothing_happens(monkeypatch):
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    service_manager.stopping()
+    service_manager.notify("STOPPING=1")
 
 
 def test_one_that_has_gone_breaks_nothing(monkeypatch, tmp_path):
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
-    service_manager.stopping()
+    service_manager.notify("STOPPING=1")
 
 
 def test_one_that_does_not_listen_holds_nothing_up(manager):
     manager("a file")
     for _ in range(10_000):
-        service_manager.stopping()
+        service_manager.notify("STOPPING=1")

@@ -6,6 +6,7 @@ the reserve, and whatever the tasks left.
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,10 +34,18 @@ class Phase:
 
 def drain(sequence: Sequence) -> None:
     """Accept no new connections, and run the steps that the program registered."""
+    from quiesce.shutdown import ending, service_manager
     from quiesce.shutdown.connections import stop_accepting
 
+    loop, budget = sequence.loop, sequence.budget
+    ending.begin(loop, budget, sequence.reason)
+    service_manager.tell(at_once=sequence.reason.ends_process)
     sequence.asking.note_shielded()
-    stop_accepting(sequence.loop)
+    stop_accepting(loop)
+    # A program that has registered steps has imported this.
+    draining = sys.modules.get("quiesce.shutdown.draining")
+    if draining is not None and draining.has_steps(loop):
+        sequence.run(draining.run_drain_steps(loop, budget), budget.cut)
 
 
 def end_main(sequence: Sequence) -> None:

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 
 VARIABLE = "NOTIFY_SOCKET"
 STOPPING = "STOPPING=1"
 
 
-def stopping() -> None:
-    """Tell the service manager that the service stops, if one asked to be told."""
+# Has something in it once the service manager was told.
+told: list[bool] = []
+
+
+def tell(*, at_once: bool) -> None:
+    """Tell the service manager, if one asked to be told, that the service stops.
+
+    It is told once. Unless `at_once`, that is when the interpreter exits: after a run
+    that only came to its end the process may go on.
+    """
     if os.environ.get(VARIABLE):
+        if at_once:
+            stopping()
+        else:
+            atexit.register(stopping)
+
+
+def stopping() -> None:
+    """Tell the service manager that the service stops, if it has not been told."""
+    atexit.unregister(stopping)
+    if not told:
+        told.append(True)
         notify(STOPPING)
 
 
@@ -21,7 +41,7 @@ def notify(state: str) -> None:
     """
     import socket
 
-    path = os.environ[VARIABLE]
+    path = os.environ.get(VARIABLE, "")
     if path.startswith("@"):
         # An abstract socket, which has no file.
         path = f"\0{path[1:]}"

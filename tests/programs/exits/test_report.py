@@ -1,0 +1,152 @@
+"""What a program says of its own end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import tempfile
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.ways("quiesce.run", "quiesce run")
+
+STUBBORN = """
+async def stubborn():
+    while True:
+        try:
+            await asyncio.Event().wait()  # here
+        except asyncio.CancelledError:
+            pass
+
+async def main():
+    asyncio.create_task(stubborn(), name="mule")
+    say()
+    await sleeper("main")
+
+run(main())
+"""
+
+
+def test_a_prompt_end_prints_nothing(scenario):
+    text = """
+    async def main():
+        say()
+        await sleeper("main", 0.05)
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    assert outcome.log == ["main"]
+    assert outcome.is_silent
+
+
+def test_a_slow_end_says_once_what_it_waits_for(scenario):
+    text = """
+    async def saves():
+        await asyncio.sleep(1.5)  # here
+
+    async def main():
+        say()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await saves()
+            log("saved")
+
+    run(main())
+    """
+    with scenario.start(text) as program:
+        program.wait_for()
+        program.send(signal.SIGTERM)
+        outcome = program.end()
+        line = program.line_of("# here")
+    assert outcome.log == ["saved"]
+    (said,) = outcome.err.splitlines()
+    assert said.startswith("quiesce: ending since 1.")
+    assert "(SIGTERM): waiting for task" in said
+    assert f"program.py:{line} in saves" in said
+
+
+def test_a_forced_end_names_the_task_and_the_line_where_it_was_stuck(scenario):
+    with scenario.start(STUBBORN, grace=0.8) as program:
+        program.wait_for()
+        program.send(signal.SIGTERM)
+        outcome = program.end()
+        line = program.line_of("# here")
+    assert outcome.tells_force(signal.SIGTERM)
+    assert "quiesce: forced to end after" in outcome.err
+    assert f"task 'mule' at program.py:{line} in stubborn" in outcome.err
+    assert "waits for an event" in outcome.err
+
+
+def test_many_that_wait_alike_are_counted(scenario):
+    text = STUBBORN.replace(
+        "asyncio.create_task(stubborn(), name=",
+        "tasks = [asyncio.create_task(stubborn()) for _ in range(10_000)]; (",
+    )
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=3)
+    assert "left: 10,000 tasks" in outcome.err
+    assert len(outcome.err.splitlines()) < 200
+    assert outcome.gone_within(4)
+
+
+@pytest.mark.parametrize("kind", ["clean", "forced"])
+def test_the_report_is_written_as_json(scenario, kind):
+    text = STUBBORN if kind == "forced" else STUBBORN.replace("pass", "raise")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report.json"
+        outcome = scenario.interrupted(
+            text,
+            by=signal.SIGTERM,
+            grace=0.8,
+            environment={"QUIESCE_REPORT": str(path)},
+        )
+        report = json.loads(path.read_text())
+        assert list(Path(folder).iterdir()) == [path]
+    assert outcome.log == ["main"]
+    assert report["reason"] == "SIGTERM"
+    assert report["signum"] == signal.SIGTERM
+    assert report["forced"] is (kind == "forced")
+    assert {"main", "rest", "close"} <= set(report["phases"])
+    assert [each["name"] for each in report["survivors"]] == (
+        ["mule"] if kind == "forced" else []
+    )
+
+
+def test_a_report_that_cannot_be_written_changes_nothing_else(scenario):
+    outcome = scenario.interrupted(
+        STUBBORN.replace("pass", "raise"),
+        by=signal.SIGTERM,
+        environment={"QUIESCE_REPORT": "/nowhere/report.json"},
+    )
+    assert outcome.log == ["main"]
+    assert outcome.tells(signal.SIGTERM)
+    assert "the report could not be written" in outcome.err
+
+
+@pytest.mark.ways("quiesce.run")
+def test_a_function_is_handed_the_report(scenario):
+    text = """
+    import functools
+
+    async def main():
+        say()
+        await sleeper("main")
+
+    run(main(), report=lambda report: log(report["reason"]))
+    """
+    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    assert outcome.log == ["main", "SIGTERM"]
+
+
+@pytest.mark.parametrize("stderr", ["os.close(2)", "sys.stderr.close()"])
+def test_a_forced_end_needs_no_stderr(scenario, stderr):
+    outcome = scenario.interrupted(
+        STUBBORN.replace("    say()", f"    {stderr}; say()"),
+        by=signal.SIGTERM,
+        grace=0.8,
+    )
+    assert outcome.log == ["main"]
+    assert outcome.tells_force(signal.SIGTERM)
+    assert outcome.gone_within(1.8)
