@@ -19,7 +19,6 @@ from quiesce.policy import default_loop
 from quiesce.shutdown import reason as why
 from quiesce.shutdown.asking import was_asked
 from quiesce.shutdown.budget import AT_ONCE, Budget, grace_of
-from quiesce.shutdown.exit_status import keep_quiet
 from quiesce.shutdown.reason import Reason
 from quiesce.shutdown.sequence import Sequence, report_failure
 from quiesce.shutdown.triggers import SIGNALS, HeldSignals, Triggers, terminate
@@ -296,14 +295,17 @@ class Runner:
     def _say_how(self, sequence: Sequence, error: BaseException | None) -> None:
         """Raise what comes of the end, unless `error` or a signal's answer says it."""
         triggers = self._triggers
-        if triggers.hurried:
-            keep_quiet()
         if triggers.signum is not None and not triggers.answered:
             # The last exit from `triggers` gives the answer.
             return
         if isinstance(error, (KeyboardInterrupt, Terminated)):
             return
         if sequence.forced:
+            if isinstance(error, Exception):
+                # The status says that the end was forced; this must not be lost by it.
+                sequence.loop.call_exception_handler(
+                    {"message": "main raised", "exception": error}
+                )
             raise GraceExceeded(sequence.reason.forced_status) from error
         if sequence.interruption is not None and error is None:
             raise sequence.interruption

@@ -22,7 +22,7 @@ from quiesce.core.running import all_tasks
 from quiesce.shutdown.in_flight import is_cleaning_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from quiesce.shutdown.sequence import Sequence
 
@@ -52,9 +52,9 @@ class Asking:
 
     # -- one after the other
 
-    def ask(self, tasks: Iterable[Any]) -> None:
+    def ask(self, tasks: Collection[Any]) -> None:
         """Cancel `tasks`, as far as nobody has."""
-        for task in tasks:
+        for task in outermost_first(tasks):
             if not was_asked(task):
                 task.cancel()
             self.asked.add(task)
@@ -139,6 +139,15 @@ def was_asked(task: Any) -> bool:
     # A task factory may make tasks that have no more than the older methods.
     cancelling = getattr(task, "cancelling", None)
     return cancelling is not None and cancelling() > 0
+
+
+def outermost_first(tasks: Collection[Any]) -> list[Any]:
+    """Return `tasks`, those that no other of them waits for at the head.
+
+    To cancel a task is to cancel what it waits for: so each chain is walked only once.
+    """
+    awaited = {getattr(task, "_fut_waiter", None) for task in tasks}
+    return sorted(tasks, key=awaited.__contains__)
 
 
 def is_shielded(task: Any) -> bool:

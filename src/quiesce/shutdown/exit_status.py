@@ -45,12 +45,12 @@ def flush_output() -> None:
             continue
 
 
-def keep_quiet() -> None:
-    """Show no traceback of a KeyboardInterrupt that nobody catches."""
+def keep_quiet(interrupt: BaseException) -> None:
+    """Show no traceback of `interrupt`, if nobody catches it."""
     shown_by = sys.excepthook
 
     def show(kind: type[BaseException], error: BaseException, place: Any) -> None:
-        if kind is not KeyboardInterrupt:
+        if error is not interrupt:
             shown_by(kind, error, place)
 
     sys.excepthook = show

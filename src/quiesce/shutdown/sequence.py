@@ -167,6 +167,10 @@ class Sequence:
             self.loop.run_forever()
         except (KeyboardInterrupt, SystemExit) as error:
             self.interruption = self.interruption or error
+        except BaseException as error:  # noqa: BLE001 - reported, and the end goes on
+            self.loop.call_exception_handler(
+                {"message": "Error in the event loop", "exception": error}
+            )
         finally:
             timer.cancel()
         if not self.said_slow and self.budget.elapsed() >= SLOW:

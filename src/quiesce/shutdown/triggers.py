@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from quiesce.errors import Terminated
+from quiesce.shutdown.exit_status import keep_quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -170,6 +171,9 @@ class Triggers:
         """Return the exception that tells the caller why the run ended."""
         assert self.signum is not None
         self.answered = True
-        if self.signum == signal.SIGINT:
-            return KeyboardInterrupt()
-        return Terminated(self.signum)
+        if self.signum != signal.SIGINT:
+            return Terminated(self.signum)
+        interrupt = KeyboardInterrupt()
+        if self.hurried:
+            keep_quiet(interrupt)
+        return interrupt
