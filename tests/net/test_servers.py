@@ -97,19 +97,41 @@ def test_an_accepted_transport_knows_both_addresses(serve, run, recorders):
         assert transport.get_extra_info("sockname") == address_of(server)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_an_accepted_transport_knows_both_addresses_also_after_its_end(
-    serve, run, recorders
+    serve, run, recorders, host
 ):
-    server = serve()
-    address = address_of(server)
-    with call(server) as sock:
+    server = serve(host=host)
+    with socket.create_connection(("127.0.0.1", address_of(server)[1])) as sock:
         run(accepted(recorders, 1))
-        peer = sock.getsockname()
+        peer, address = sock.getsockname(), sock.getpeername()
         run(recorders[0].end())
     transport = recorders[0].transport
     assert transport.get_extra_info("peername") == peer
     assert transport.get_extra_info("sockname") == address
     assert transport.get_extra_info("socket").fileno() == -1
+    assert transport.get_extra_info("socket").family == socket.AF_INET
+
+
+def test_an_accepted_transport_gives_always_the_same_socket(serve, run, recorders):
+    server = serve()
+    with call(server):
+        run(accepted(recorders, 1))
+        transport = recorders[0].transport
+        before = transport.get_extra_info("socket")
+        run(recorders[0].end())
+    assert transport.get_extra_info("socket") is before
+    assert before.fileno() == -1
+
+
+def test_a_socket_that_many_addresses_reach_tells_which_one_was_called(
+    serve, run, recorders
+):
+    server = serve(host="0.0.0.0")
+    with socket.create_connection(("127.0.0.3", address_of(server)[1])) as sock:
+        run(accepted(recorders, 1))
+        transport = recorders[0].transport
+        assert transport.get_extra_info("sockname") == sock.getpeername()
 
 
 def test_an_accepted_socket_does_not_block_and_sends_without_delay(

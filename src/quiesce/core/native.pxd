@@ -12,6 +12,7 @@ cdef extern from "native.h":
     double now "quiesce_now"() noexcept
     long long ticks "quiesce_ticks"() noexcept
     object copy_context "PyContext_CopyCurrent"()
+    object copy_of "PyContext_Copy"(object context)
     object send_in "quiesce_send_in"(object context, object coro)
     object throw_in "quiesce_throw_in"(object context, object coro, object error)
     bint has_yielded "quiesce_has_yielded"(object came) noexcept

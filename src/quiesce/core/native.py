@@ -31,6 +31,7 @@ __all__ = [
     "check_signals",
     "content",
     "copy_context",
+    "copy_of",
     "finalize_only_if",
     "give_defaults",
     "has_returned",
@@ -80,6 +81,11 @@ class End:
     def __init__(self, content: Any, raised: bool) -> None:
         self.content = content
         self.raised = raised
+
+
+def copy_of(context: Context) -> Context:
+    """Return a copy of `context`."""
+    return context.copy()
 
 
 def send_in(context: Context, coro: Coroutine[Any, Any, Any]) -> Any:

@@ -2,11 +2,10 @@ cimport cython
 from quiesce.core cimport native
 from quiesce.core.poller cimport Watcher
 from quiesce.net cimport native as calls
+from quiesce.net.accepted_socket cimport AcceptedSocket
 
 cdef int READABLE
 cdef int CLOSED
-cdef object PlainSocket
-cdef object NON_BLOCKING
 
 
 cdef class Listener(Watcher):
@@ -16,6 +15,7 @@ cdef class Listener(Watcher):
     cdef int _fd
     cdef object _family
     cdef object _proto
+    cdef object _sockname
     cdef object _context
     cdef object _retry
     cpdef object owner(self)
@@ -24,5 +24,6 @@ cdef class Listener(Watcher):
     cpdef close(self)
     @cython.locals(accepted=tuple)
     cpdef on_ready(self, int events)
+    @cython.locals(connection=AcceptedSocket)
     cpdef _open(self, object fd, object address)
     cdef _accept_failed(self, object error)

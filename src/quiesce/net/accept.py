@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from asyncio import constants, trsock
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core import native
 from quiesce.core.poller import READABLE, Watcher
 from quiesce.net import native as calls
+from quiesce.net.accepted_socket import AcceptedSocket
 
 if TYPE_CHECKING:
     from quiesce.net.listen import Server
 
 # Errors that say: no more connections now, but perhaps when others have ended.
 OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-PlainSocket = socket.socket
 # Stands where a descriptor was.
 CLOSED = -1
-# Accepted connections do not block already: where it can be, the object is told so.
-NON_BLOCKING = socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0)
+# Linux's option of sockets that accept for addresses of other machines.
+IP_TRANSPARENT = 19
 
 
 class Listener(Watcher):
@@ -35,6 +36,7 @@ class Listener(Watcher):
         "_fd",
         "_proto",
         "_retry",
+        "_sockname",
         "loop",
         "server",
         "sock",
@@ -47,6 +49,7 @@ class Listener(Watcher):
         self._fd = sock.fileno()
         self._family = int(sock.family)
         self._proto = sock.proto
+        self._sockname = common_name(sock)
         self._context = native.copy_context()
         self._retry: Any = None
 
@@ -85,17 +88,17 @@ class Listener(Watcher):
                 return
             if accepted is None:
                 return
-            self._context.copy().run(self._open, accepted[0], accepted[1])
+            native.call_in(native.copy_of(self._context), self._open, accepted)
 
     def _open(self, fd: int, address: Any) -> None:
         """Make protocol and transport of one connection."""
-        connection = PlainSocket(self._family, NON_BLOCKING, self._proto, fd)
+        connection = AcceptedSocket(
+            fd, self._family, self._proto, address, self._sockname
+        )
         try:
-            if connection.gettimeout() != 0:
-                connection.setblocking(False)
-            if address is None:
-                address = connection.getpeername()
-            self.server.open_transport(connection, address)
+            # Its address is known now or, perhaps, never.
+            connection.getpeername()
+            self.server.open_transport(connection)
         except (SystemExit, KeyboardInterrupt):
             connection.close()
             raise
@@ -121,3 +124,19 @@ class Listener(Watcher):
             self.loop.poller.unwatch(self._fd)
             self._retry = self.loop.call_later(constants.ACCEPT_RETRY_DELAY, self.start)
         self.loop.call_exception_handler(report)
+
+
+def common_name(sock: socket.socket) -> Any:
+    """Return the address that every connection of a listening socket has at this end.
+
+    None if they may differ: where it listens on more than one, or for others.
+    """
+    if sys.platform == "linux" and sock.proto in (0, socket.IPPROTO_TCP):
+        if sock.family == socket.AF_UNIX:
+            return sock.getsockname()
+        if sock.family == socket.AF_INET:
+            name = sock.getsockname()
+            is_transparent = sock.getsockopt(socket.IPPROTO_IP, IP_TRANSPARENT)
+            if name[0] != "0.0.0.0" and not is_transparent:  # noqa: S104 - not to bind
+                return name
+    return None

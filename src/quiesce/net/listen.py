@@ -23,6 +23,7 @@ from quiesce.net.sock_calls import refuse_tls_socket
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from quiesce.net.accepted_socket import AcceptedSocket
     from quiesce.net.connect import Opener, ProtocolFactory
 
 # Until 3.11 a server that is closed has nothing more to wait for.
@@ -51,11 +52,12 @@ class Server(asyncio.AbstractServer):
         self._sockets: list[socket.socket] | None = sockets
         self._protocol_factory = protocol_factory
         self._opener = opener
+        self._needs_handshake = getattr(opener, "needs_handshake", False)
         self.backlog = backlog
         self._on_close = on_close
         self._listeners: list[Listener] = []
         # Weak, so that transports nobody holds can still be noticed.
-        self._clients: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._clients: set[weakref.ref[Any]] = set()
         # None once the server is closed and its last connection lost.
         self._waiters: list[Any] | None = []
         self._forever: Any = None
@@ -148,13 +150,18 @@ class Server(asyncio.AbstractServer):
 
     def close_clients(self) -> None:
         """Close all connections, once what they have written is sent."""
-        for transport in self._clients.copy():
+        for transport in self._connections():
             transport.close()
 
     def abort_clients(self) -> None:
         """Close all connections at once."""
-        for transport in self._clients.copy():
+        for transport in self._connections():
             transport.abort()
+
+    def _connections(self) -> list[Any]:
+        """Return the transports of all connections."""
+        transports = [client() for client in list(self._clients)]
+        return [transport for transport in transports if transport is not None]
 
     async def wait_closed(self) -> None:
         """Return once the server is closed and its last connection is lost.
@@ -179,15 +186,13 @@ class Server(asyncio.AbstractServer):
 
     # -- what transports and listeners call
 
-    def open_transport(self, connection: socket.socket, address: Any) -> None:
+    def open_transport(self, connection: AcceptedSocket) -> None:
         """Make protocol and transport of one connection."""
         protocol = self._protocol_factory()
         waiter = None
-        if getattr(self._opener, "needs_handshake", False):
+        if self._needs_handshake:
             waiter = self._loop.create_future()
-        transport = self._opener(
-            self._loop, connection, protocol, waiter, {"peername": address}, self
-        )
+        transport = self._opener(self._loop, connection, protocol, waiter, None, self)
         if waiter is not None:
             waiter.add_done_callback(partial(self._opened, transport, protocol))
 
@@ -208,12 +213,13 @@ class Server(asyncio.AbstractServer):
 
     def _attach(self, transport: Any) -> None:
         """Count a connection of this server."""
-        self._clients.add(transport)
+        self._clients.add(weakref.ref(transport, self._clients.discard))
 
     def _detach(self, transport: Any) -> None:
         """Forget a connection that is over."""
-        self._clients.discard(transport)
-        self._wake_if_over()
+        self._clients.discard(weakref.ref(transport))
+        if self._sockets is None:
+            self._wake_if_over()
 
 
 def send_without_delay(sock: socket.socket) -> None:

@@ -11,6 +11,8 @@ cdef extern from "native_socket.h":
     """
     const Py_ssize_t RECEIVE_SIZE "QUIESCE_RECEIVE_SIZE"
     const Py_ssize_t WOULD_BLOCK "QUIESCE_WOULD_BLOCK"
+    object own_address "quiesce_own_address"(int fd)
+    int close "close"(int fd) noexcept
     object accept "quiesce_net_accept"(object sock, int fd)
     object receive "quiesce_net_receive"(object sock, int fd, Py_ssize_t expected)
     object receive_at_most "quiesce_net_receive_at_most"(object sock, int fd, Py_ssize_t size)

@@ -10,6 +10,7 @@ object. The socket must be non-blocking.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,6 +38,16 @@ def accept(sock: socket.socket, fd: int) -> tuple[int, Any] | None:
         return None
     connection.setblocking(False)
     return connection.detach(), address
+
+
+def own_address(fd: int) -> Any:
+    """Return the address of this end; None where the caller has to ask for it."""
+    return None
+
+
+def close(fd: int) -> None:
+    """Close a socket; it may be that the peer has gone already."""
+    os.close(fd)
 
 
 def receive(

@@ -46,13 +46,28 @@ static PyObject *quiesce_nothing_received(Py_ssize_t outcome) {
     Py_RETURN_NONE;
 }
 
+/* inet_ntop would print it piece by piece with a format. */
+static PyObject *quiesce_ipv4_host(const struct in_addr *address) {
+    const unsigned char *bytes = (const unsigned char *)&address->s_addr;
+    char text[INET_ADDRSTRLEN], *end = text;
+    for (int i = 0; i < 4; i++) {
+        if (bytes[i] >= 100)
+            *end++ = (char)('0' + bytes[i] / 100);
+        if (bytes[i] >= 10)
+            *end++ = (char)('0' + bytes[i] / 10 % 10);
+        *end++ = (char)('0' + bytes[i] % 10);
+        *end++ = '.';
+    }
+    return PyUnicode_FromStringAndSize(text, end - 1 - text);
+}
+
 /* As Python's sockets give it; None for what has to be asked for. */
 static PyObject *quiesce_address(const struct sockaddr_storage *address, socklen_t size) {
     char host[INET6_ADDRSTRLEN];
     if (address->ss_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)address;
-        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
-        return Py_BuildValue("(si)", host, (int)ntohs(in->sin_port));
+        return Py_BuildValue(
+            "(Ni)", quiesce_ipv4_host(&in->sin_addr), (int)ntohs(in->sin_port));
     }
     if (address->ss_family == AF_INET6) {
         const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)address;
@@ -63,6 +78,15 @@ static PyObject *quiesce_address(const struct sockaddr_storage *address, socklen
     if (address->ss_family == AF_UNIX && size <= sizeof(sa_family_t))
         return PyUnicode_FromStringAndSize(NULL, 0);
     Py_RETURN_NONE;
+}
+
+static PyObject *quiesce_own_address(int fd) {
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    memset(&address, 0, sizeof address);
+    if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    return quiesce_address(&address, size);
 }
 
 static PyObject *quiesce_accept(int fd) {

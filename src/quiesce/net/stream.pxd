@@ -1,6 +1,7 @@
 cimport cython
 from quiesce.core cimport native
 from quiesce.net cimport native as calls
+from quiesce.net.accepted_socket cimport AcceptedSocket
 from quiesce.net.owned_socket cimport OwnedSocket
 from quiesce.net.write_buffer cimport WriteBuffer
 

@@ -26,6 +26,7 @@ from typing import Any
 from quiesce.core import native
 from quiesce.core.poller import FAILED, HALF_CLOSED, READABLE, URGENT, WRITABLE
 from quiesce.net import native as calls
+from quiesce.net.accepted_socket import AcceptedSocket
 from quiesce.net.owned_socket import OwnedSocket
 from quiesce.net.write_buffer import WriteBuffer, refuse_what_is_no_bytes
 
@@ -126,8 +127,9 @@ class SocketStream(OwnedSocket):
     def finish(self, error: BaseException | None) -> None:
         """Tell the protocol that it is over, and let go of everything."""
         self._data_received = self._get_buffer = self._buffer_updated = None
-        transport: Any = self._transport
-        transport.remember()
+        accepted: Any = self._sock
+        if isinstance(accepted, AcceptedSocket):
+            accepted.remember()
         OwnedSocket.finish(self, error)
 
     def fatal(self, error: BaseException, message: str) -> None:

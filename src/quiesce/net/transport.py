@@ -11,6 +11,7 @@ import warnings
 from asyncio import constants, trsock
 from typing import TYPE_CHECKING, Any
 
+from quiesce.net.accepted_socket import AcceptedSocket
 from quiesce.net.datagram import DatagramSocket
 from quiesce.net.stream import SocketStream
 
@@ -27,9 +28,9 @@ class SocketTransport(asyncio.Transport):
     __slots__ = (
         "__dict__",
         "__weakref__",
+        "_accepted",
         "_facts",
         "_fd",
-        "_peername",
         "_stream",
         "is_closing",
         "write",
@@ -42,20 +43,20 @@ class SocketTransport(asyncio.Transport):
     def __init__(
         self,
         loop: Any,
-        sock: socket.socket,
+        sock: Any,
         protocol: asyncio.BaseProtocol,
         extra: dict[str, Any] | None = None,
         server: Any = None,
     ) -> None:
         # Not asyncio's constructor: all it does is to store what `_extra` gives.
-        refuse_descriptor_in_use(loop, sock)
         self._fd = sock.fileno()
         self._facts: dict[str, Any] | None = None
-        self._peername: Any = None
+        self._accepted: AcceptedSocket | None = None
         if server is None:
+            refuse_descriptor_in_use(loop, sock)
             self._facts = socket_facts(sock, extra)
-        elif extra is not None:
-            self._peername = extra["peername"]
+        else:
+            self._accepted = sock
         stream = self._stream = SocketStream(loop, sock, protocol, self, server)
         # What programs call for each message is the stream's own method: a Python
         # function around it would cost more than it does.
@@ -95,13 +96,10 @@ class SocketTransport(asyncio.Transport):
     def _extra(self) -> dict[str, Any]:
         """What `get_extra_info` tells; of an accepted connection, made when asked."""
         if self._facts is None:
-            known = {"peername": self._peername}
-            self._facts = socket_facts(self._stream.get_socket(), known)
+            accepted: Any = self._accepted
+            known = {"peername": accepted.getpeername()}
+            self._facts = socket_facts(accepted, known)
         return self._facts
-
-    def remember(self) -> None:
-        """Make what `get_extra_info` tells, as long as the socket can be asked."""
-        _ = self._extra
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Let `protocol` hear of everything from now on."""
@@ -183,7 +181,7 @@ class SocketTransport(asyncio.Transport):
 
 def open_stream(
     loop: Any,
-    sock: socket.socket,
+    sock: Any,
     protocol: asyncio.BaseProtocol,
     waiter: Any = None,
     extra: dict[str, Any] | None = None,
@@ -199,10 +197,11 @@ def open_stream(
     return transport
 
 
-def socket_facts(sock: socket.socket, extra: dict[str, Any] | None) -> dict[str, Any]:
+def socket_facts(sock: Any, extra: dict[str, Any] | None) -> dict[str, Any]:
     """Return what `get_extra_info` tells; it may outlive the socket."""
     facts = {} if extra is None else dict(extra)
-    facts["socket"] = trsock.TransportSocket(sock)
+    plain = sock.made() if isinstance(sock, AcceptedSocket) else sock
+    facts["socket"] = trsock.TransportSocket(plain)
     try:
         facts["sockname"] = sock.getsockname()
     except OSError:
