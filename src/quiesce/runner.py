@@ -10,7 +10,9 @@ import contextvars
 import inspect
 import signal
 import sys
+import threading
 from asyncio import coroutines, events, exceptions
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from quiesce.errors import GraceExceeded, Terminated
@@ -25,7 +27,7 @@ from quiesce.shutdown.triggers import SIGNALS, HeldSignals, Triggers, terminate
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Generator, Iterable
     from contextvars import Context
 
     from quiesce.shutdown.report import Target
@@ -72,8 +74,10 @@ def run(
         loop_factory=loop_factory,
     )
     runner._is_whole_program = True
-    with runner._triggers, runner:
-        return runner.run(main)
+    with runner._triggers:
+        runner.get_loop()
+        with runner._known_to_the_process(), runner:
+            return runner.run(main)
 
 
 class Runner:
@@ -168,7 +172,7 @@ class Runner:
             context = self._context
         self._go_on(loop)
         task = loop.create_task(coroutine, context=context)
-        with self._triggers:
+        with self._triggers, self._known_to_the_process():
             return self._run_main(task)
 
     def _go_on(self, loop: Any) -> None:
@@ -267,10 +271,12 @@ class Runner:
             if sequence is None or error is None:
                 self._budget = None
                 sequence = self._begin(reason_of(error))
-            try:
-                sequence.finish()
-            finally:
-                self._forget_loop()
+            with self._known_to_the_process():
+                try:
+                    sequence.finish()
+                finally:
+                    self._forget_loop()
+            self._bound_exit(sequence)
             self._say_how(sequence, error)
 
     def _begin(self, reason: Reason) -> Sequence:
@@ -310,7 +316,39 @@ class Runner:
         if sequence.interruption is not None and error is None:
             raise sequence.interruption
 
+    def _bound_exit(self, sequence: Sequence) -> None:
+        """Give the process what is left of the grace, if it is to end."""
+        reason, triggers = sequence.reason, self._triggers
+        if triggers.signum is not None and not triggers.answered:
+            reason = Reason(why.SIGNALLED, signum=triggers.signum)
+        elif sequence.interruption is not None:
+            reason = Reason(why.EXITED, error=sequence.interruption)
+        if reason.ends_process or sequence.forced:
+            from quiesce.shutdown.process_wide import bound_exit
+
+            bound_exit(sequence.budget, reason, report=sequence.report)
+
     # -- triggers
+
+    @contextmanager
+    def _known_to_the_process(self) -> Generator[None]:
+        """Be asked to end when the interpreter exits, in a thread without signals."""
+        loop = self._loop
+        if threading.current_thread() is threading.main_thread():
+            yield
+            return
+        from quiesce.shutdown.runs_in_threads import all_runs
+
+        with all_runs.entered(loop, self._exit_from_outside, self._grace):
+            yield
+
+    def _exit_from_outside(self) -> None:
+        """End the run as ``sys.exit()`` in one of its callbacks does; thread-safe."""
+        try:
+            self._loop.call_soon_threadsafe(sys.exit)
+        except (AttributeError, RuntimeError):
+            # It has just ended.
+            pass
 
     def _ask(self) -> None:
         """Begin the end; called by a signal handler, so at any moment."""

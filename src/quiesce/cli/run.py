@@ -37,6 +37,7 @@ def run(words: list[str]) -> int:
         {signum: terminate for signum in SIGNALS if signum != signal.SIGINT}
     ).hold()
     error = end_of(target)
+    bound_exit(error)
     if isinstance(error, Terminated):
         last_act.die_of(error.signum)
     elif isinstance(error, KeyboardInterrupt):
@@ -66,6 +67,25 @@ def without_options(words: list[str]) -> list[str]:
             raise Problem(str(error)) from None
         words = rest
     return words
+
+
+def bound_exit(error: BaseException | None) -> None:
+    """Let threads and children end within the grace, where a signal asked for the end.
+
+    A program that ends by ``sys.exit()`` outside of a run goes on until its threads
+    have ended, as under ``python``.
+    """
+    if not isinstance(error, (KeyboardInterrupt, Terminated)):
+        return
+    from quiesce.shutdown import process_wide, reason
+
+    if process_wide.is_bound():
+        # From the run in which the signal arrived, with what is left of its grace.
+        return
+    signum = error.signum if isinstance(error, Terminated) else signal.SIGINT
+    process_wide.bound_exit(
+        budget.Budget(budget.grace_of(None)), reason.Reason(reason.SIGNALLED, signum)
+    )
 
 
 class LastAct:

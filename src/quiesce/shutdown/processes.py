@@ -1,0 +1,83 @@
+"""The processes that this one has started, when it ends.
+
+`multiprocessing` promises that its children do not outlive their parent; they are asked
+and then killed. Others are named and left: whoever started them may mean them to stay.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+
+def multiprocessing_children() -> list[Any]:
+    """Return the children of `multiprocessing`, and of pools made of it, that live."""
+    module: Any = sys.modules.get("multiprocessing.process")
+    return [] if module is None else module.active_children()
+
+
+def terminate(children: list[Any]) -> None:
+    """Ask `children` to end, by SIGTERM."""
+    for child in children:
+        try:
+            child.terminate()
+        except (OSError, ValueError, AttributeError):
+            # It ended, was closed or is just being started.
+            continue
+
+
+def kill(children: list[Any]) -> None:
+    """End `children`, by SIGKILL."""
+    for child in children:
+        try:
+            child.kill()
+        except (OSError, ValueError, AttributeError):
+            continue
+
+
+def other_children() -> list[int]:
+    """Return the pids of children that `multiprocessing` knows nothing of."""
+    known = {child.pid for child in multiprocessing_children()}
+    known |= helpers_of_multiprocessing()
+    return [pid for pid in pids_of_children() if pid not in known]
+
+
+def helpers_of_multiprocessing() -> set[int | None]:
+    """Return the pids of what `multiprocessing` starts for itself, and ends."""
+    tracker: Any = sys.modules.get("multiprocessing.resource_tracker")
+    server: Any = sys.modules.get("multiprocessing.forkserver")
+    return {
+        getattr(getattr(tracker, "_resource_tracker", None), "_pid", None),
+        getattr(getattr(server, "_forkserver", None), "_forkserver_pid", None),
+    }
+
+
+def pids_of_children() -> list[int]:
+    """Return the pids of this process's children that have not ended.
+
+    Only Linux tells; elsewhere the list is empty.
+    """
+    folder = "/proc/self/task"
+    try:
+        threads = os.listdir(folder)  # noqa: PTH208 - no import of pathlib for this
+    except OSError:
+        return []
+    listed = b" ".join(content_of(f"{folder}/{thread}/children") for thread in threads)
+    return [pid for pid in map(int, listed.split()) if not has_ended(pid)]
+
+
+def has_ended(pid: int) -> bool:
+    """Tell whether a child only waits for its parent to ask for its status."""
+    # The state follows the name, which may have anything in it.
+    state = content_of(f"/proc/{pid}/stat").rpartition(b")")[2].split()[:1]
+    return state in ([], [b"Z"], [b"X"])
+
+
+def content_of(path: str) -> bytes:
+    """Return what is in a file; nothing if it has gone."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - as above
+            return file.read()
+    except OSError:
+        return b""

@@ -1,0 +1,91 @@
+"""Runs in threads that are not the main one, when the main thread ends.
+
+Python tells them of no signal, and waits for their threads without a word, or, if they
+are daemons, not at all. So each run is known here for as long as it lasts, and is asked
+to end when the interpreter begins to exit.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+# Seconds that a run has beyond its grace, to say what it gave up.
+MARGIN = 0.5
+
+
+class Run:
+    """One run: `ask` asks it to end, from any thread; its end takes `grace` seconds."""
+
+    def __init__(self, ask: Callable[[], None], grace: float) -> None:
+        self.ask = ask
+        self.grace = grace
+        self.ended = threading.Event()
+
+
+class Runs:
+    """The runs of this process that no signal reaches, by their loops. Thread-safe."""
+
+    def __init__(self) -> None:
+        self.runs: dict[Any, Run] = {}
+        self.is_registered = False
+
+    @contextmanager
+    def entered(
+        self, loop: Any, ask: Callable[[], None], grace: float
+    ) -> Generator[None]:
+        """Ask the run of `loop` to end, should the interpreter exit within the block.
+
+        It may be entered again while it is entered.
+        """
+        if loop in self.runs:
+            yield
+            return
+        self.tell_at_exit()
+        self.runs[loop] = run = Run(ask, grace)
+        try:
+            yield
+        finally:
+            self.runs.pop(loop, None)
+            run.ended.set()
+
+    def tell_at_exit(self) -> None:
+        """Have the interpreter call `end` when it begins to exit."""
+        if self.is_registered:
+            return
+        self.is_registered = True
+        # Order matters: the last that is registered is called first, and if the thread
+        # is one of a pool, concurrent.futures would wait for it.
+        import concurrent.futures.thread  # noqa: F401  # pyright: ignore[reportUnusedImport]
+
+        try:
+            threading._register_atexit(self.end)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+        except RuntimeError:
+            # The exit has begun already: it is too late to be told of it.
+            pass
+
+    def end(self, until: float | None = None) -> None:
+        """Ask every run to end, and wait for it: as long as its own grace lasts.
+
+        With `until`, no longer than until then.
+        """
+        runs = list(self.runs.values())
+        for run in runs:
+            run.ask()
+        now = time.monotonic()
+        for run in runs:
+            limit = now + run.grace + MARGIN
+            if until is not None:
+                limit = min(limit, until)
+            run.ended.wait(max(0.0, limit - time.monotonic()))
+
+
+all_runs = Runs()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=all_runs.runs.clear)
