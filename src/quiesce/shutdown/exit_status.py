@@ -35,6 +35,26 @@ def strike(signum: int) -> NoReturn:
     os._exit(128 + signum)
 
 
+def ends_by_ctrl_c() -> bool:
+    """Tell whether Python has shown a KeyboardInterrupt, as it does before it ends."""
+    # Since 3.12 the first of them.
+    shown = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    return isinstance(shown, KeyboardInterrupt)
+
+
+def keep_death_by_ctrl_c() -> None:
+    """Have Python end the process by SIGINT, where a Ctrl-C is what ends it.
+
+    It notes that an execution of source text ended by KeyboardInterrupt, and before
+    3.14 forgets it when another begins: an import of dataclasses after that is enough.
+    """
+    if ends_by_ctrl_c():
+        try:
+            exec("raise KeyboardInterrupt")  # noqa: S102 - see above
+        except KeyboardInterrupt:
+            pass
+
+
 def flush_output() -> None:
     """Write out what was printed."""
     for stream in (sys.stdout, sys.stderr):

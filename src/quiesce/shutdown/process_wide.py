@@ -28,7 +28,13 @@ import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from quiesce.shutdown import processes
-from quiesce.shutdown.exit_status import flush_output, run_last_acts, strike
+from quiesce.shutdown.exit_status import (
+    ends_by_ctrl_c,
+    flush_output,
+    keep_death_by_ctrl_c,
+    run_last_acts,
+    strike,
+)
 from quiesce.shutdown.pools import tell_pools
 from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.streams import put_aside_buffers
@@ -156,6 +162,7 @@ class ExitBound:
                 self.leave()
         if daemons():
             self.supervisor.keeps = put_aside_buffers()
+        keep_death_by_ctrl_c()
 
     def is_in_time(self) -> bool:
         """Tell whether an exit that begins now is part of what was asked for."""
@@ -207,17 +214,9 @@ class ExitBound:
     def leave(self) -> NoReturn:
         """End the process, with the status that says why."""
         flush_output()
-        if self.dies_of_ctrl_c():
+        if self.forced_status == 128 + signal.SIGINT and ends_by_ctrl_c():
             strike(signal.SIGINT)
         os._exit(self.forced_status)
-
-    def dies_of_ctrl_c(self) -> bool:
-        """Tell whether Python itself would end the process by SIGINT."""
-        shown = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-        return (
-            isinstance(shown, KeyboardInterrupt)
-            and self.forced_status == 128 + signal.SIGINT
-        )
 
 
 class Supervisor:
@@ -288,6 +287,7 @@ class Supervisor:
             self.sleep_until(moment, wake)
             if not self.bound.hurried and moment < self.leaves_at:
                 act()
+                keep_death_by_ctrl_c()
         self.sleep_until(math.inf, wake)
         self.leave()
 

@@ -13,6 +13,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from quiesce.shutdown.exit_status import keep_death_by_ctrl_c
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
@@ -84,6 +86,8 @@ class Runs:
             if until is not None:
                 limit = min(limit, until)
             run.ended.wait(max(0.0, limit - time.monotonic()))
+        if runs:
+            keep_death_by_ctrl_c()
 
 
 all_runs = Runs()

@@ -255,7 +255,8 @@ def command_of(pid: int | None) -> str:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
     except OSError:
         return ""
-    return in_shell(words)
+    # One that has ended and that nobody has asked for its status has no words left.
+    return in_shell(words) if any(words) else ""
 
 
 def in_shell(words: Any) -> str:

@@ -1,0 +1,187 @@
+"""The program's own pools of threads and processes."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.programs.exits.scenario import filled
+
+GRACE = 2.0
+POOLS = ["ThreadPoolExecutor", "ProcessPoolExecutor"]
+
+# `soon` is done within the grace, `never` is not.
+PROGRAM = """
+import atexit
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+import multiprocessing
+
+def never():
+    log("begun")
+    time.sleep(3600)  # stuck here
+
+def soon(text="done"):
+    time.sleep(0.2)
+    log(text)
+
+def stubborn():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    never()
+
+def until_begun():
+    while "begun" not in open(os.environ["QUIESCE_EXITS_LOG"]).read():
+        time.sleep(0.01)
+
+{functions}
+
+async def main():
+    loop = asyncio.get_running_loop()
+    {begin}
+    {end}
+
+if __name__ == "__main__":
+    atexit.register(log, "atexit")
+    run(main())
+"""
+SLEEPING = """
+    say()
+    await sleeper("main")
+"""
+
+
+def program(begin, end=SLEEPING, functions=""):
+    return filled(PROGRAM, begin=begin, end=end, functions=functions)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_an_idle_one_is_ended_at_once(scenario, pool, signum):
+    begin = f"""
+    pool = {pool}(2)
+    await loop.run_in_executor(pool, log, "worked")
+    """
+    outcome = scenario.interrupted(program(begin), by=signum)
+    assert outcome.log == ["worked", "main", "atexit"]
+    assert outcome.tells(signum)
+    assert outcome.gone_within(0.5)
+    assert outcome.left_behind == []
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_what_was_submitted_to_one_is_finished(scenario, pool):
+    begin = f"""
+    pool = {pool}(1)
+    for text in ["first", "second"]:
+        pool.submit(soon, text)
+    """
+    outcome = scenario.interrupted(program(begin), by=signal.SIGTERM, grace=8)
+    assert sorted(outcome.log) == ["atexit", "first", "main", "second"]
+    assert outcome.log[-1] == "atexit"
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent
+
+
+def test_a_thread_of_one_that_never_ends_is_named_and_left(scenario):
+    begin = """
+    pool = ThreadPoolExecutor(thread_name_prefix="mine")
+    pool.submit(never)
+    until_begun()
+    """
+    with scenario.start(program(begin), grace=GRACE) as running:
+        running.wait_for("ready")
+        running.send(signal.SIGTERM)
+        outcome = running.end()
+        assert f"program.py:{running.line_of('stuck here')}" in outcome.err
+    assert "'mine_0'" in outcome.err
+    assert outcome.log == ["begun", "main", "atexit"]
+    assert outcome.tells_force(signal.SIGTERM)
+    assert outcome.gone_within(GRACE + 1)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_of_one_that_never_ends_is_ended(scenario, signum):
+    begin = """
+    pool = ProcessPoolExecutor(1)
+    pool.submit(never)
+    until_begun()
+    """
+    outcome = scenario.interrupted(program(begin), by=signum, grace=GRACE)
+    assert outcome.log == ["begun", "main", "atexit"]
+    assert outcome.tells(signum)
+    assert outcome.gone_within(GRACE + 1)
+    assert outcome.left_behind == []
+
+
+def test_a_process_of_one_that_ignores_sigterm_is_killed_and_named(scenario):
+    begin = """
+    pool = ProcessPoolExecutor(1)
+    pool.submit(stubborn)
+    until_begun()
+    (process,) = multiprocessing.active_children()
+    say(process.pid)
+    """
+    with scenario.start(program(begin), grace=GRACE) as running:
+        pid = running.wait_for("")
+        running.wait_for("ready")
+        running.send(signal.SIGTERM)
+        outcome = running.end()
+    assert f"child {pid}" in outcome.err
+    assert outcome.log == ["begun", "main", "atexit"]
+    assert outcome.tells_force(signal.SIGTERM)
+    assert outcome.gone_within(GRACE + 1)
+    assert outcome.left_behind == []
+
+
+@pytest.mark.parametrize("work", ["time.sleep, [0]", "never_of, [0]"])
+def test_a_pool_of_multiprocessing_is_ended(scenario, work):
+    begin = f"""
+    pool = multiprocessing.Pool(2)
+    pool.map_async({work})
+    """
+    functions = """
+    def never_of(_):
+        never()
+    """
+    text = program(begin, functions=functions)
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=GRACE)
+    assert [text for text in outcome.log if text != "begun"] == ["main", "atexit"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.gone_within(GRACE + 1)
+    assert outcome.left_behind == []
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_sys_exit_waits_for_what_was_submitted_to_one(scenario, pool):
+    begin = f"""
+    pool = {pool}(1)
+    pool.submit(soon)
+    """
+    outcome = scenario.ended(program(begin, end="sys.exit(3)"), grace=8)
+    assert outcome.log == ["done", "atexit"]
+    assert outcome.status == 3
+    assert outcome.is_silent
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_after_a_normal_return_one_has_all_the_time_it_needs(scenario, pool):
+    begin = f"""
+    pool = {pool}(1)
+    for text in "abc":
+        pool.submit(soon, text)
+    """
+    outcome = scenario.ended(program(begin, end="return"), grace=0.2)
+    assert outcome.log == ["a", "b", "c", "atexit"]
+    assert outcome.status == 0
+    assert outcome.is_silent
+
+
+def test_one_used_in_a_with_block_is_finished_with_main(scenario):
+    begin = """
+    with ThreadPoolExecutor() as pool:
+        await loop.run_in_executor(pool, soon)
+    """
+    outcome = scenario.ended(program(begin, end="log('main')"))
+    assert outcome.log == ["done", "main", "atexit"]
+    assert outcome.status == 0
+    assert outcome.is_silent

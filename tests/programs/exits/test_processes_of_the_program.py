@@ -1,0 +1,208 @@
+"""Processes that the program started by itself, without the loop."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.programs.exits.scenario import filled
+
+GRACE = 2.0
+METHODS = ["fork", "spawn", "forkserver"]
+ASKS = [signal.SIGINT, signal.SIGTERM]
+
+# `soon` ends within the grace, `never` does not.
+PROGRAM = """
+import atexit, multiprocessing, subprocess
+
+def never(begun):
+    begun.set()
+    time.sleep(3600)
+
+def stubborn(begun):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    never(begun)
+
+def soon(begun):
+    begun.set()
+    time.sleep(0.2)
+    log("child")
+
+{functions}
+
+async def main():
+    {begin}
+    {end}
+
+if __name__ == "__main__":
+    atexit.register(log, "atexit")
+    run(main())
+"""
+SLEEPING = """
+    say()
+    await sleeper("main")
+"""
+CHILD = """
+    context = multiprocessing.get_context({method!r})
+    begun = context.Event()
+    child = context.Process(target={target}, args=[begun], daemon={daemon})
+    child.start()
+    begun.wait()
+    say(child.pid)
+"""
+
+
+def program(begin, end=SLEEPING, functions=""):
+    return filled(PROGRAM, begin=begin, end=end, functions=functions)
+
+
+def with_child(target, *, method="fork", daemon=False, end=SLEEPING):
+    begin = CHILD.format(target=target, method=method, daemon=daemon)
+    return program(begin, end)
+
+
+def child_of(outcome):
+    """Return the child's pid.
+
+    What multiprocessing starts beside it, to clean up, ends just after the program.
+    """
+    return int(outcome.out[0])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_that_ends_within_the_grace_is_waited_for(scenario, method):
+    text = with_child("soon", method=method)
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=8)
+    assert sorted(outcome.log) == ["atexit", "child", "main"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent
+    assert child_of(outcome) not in outcome.left_behind
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("signum", ASKS)
+def test_one_that_never_ends_is_ended(scenario, method, signum):
+    text = with_child("never", method=method)
+    outcome = scenario.interrupted(text, by=signum, grace=GRACE)
+    assert outcome.log == ["main", "atexit"]
+    assert outcome.tells(signum)
+    assert outcome.gone_within(GRACE + 1)
+    assert child_of(outcome) not in outcome.left_behind
+
+
+@pytest.mark.parametrize("daemon", [False, True])
+def test_one_that_ignores_sigterm_is_killed_and_named(scenario, daemon):
+    with scenario.start(with_child("stubborn", daemon=daemon), grace=GRACE) as running:
+        pid = running.wait_for("")
+        running.wait_for("ready")
+        running.send(signal.SIGTERM)
+        outcome = running.end()
+    assert f"child {pid}" in outcome.err
+    assert outcome.log == ["main", "atexit"]
+    assert outcome.tells_force(signal.SIGTERM)
+    assert outcome.gone_within(GRACE + 1)
+    assert outcome.left_behind == []
+
+
+def test_a_daemon_is_ended_at_once(scenario):
+    outcome = scenario.interrupted(with_child("never", daemon=True), by=signal.SIGTERM)
+    assert outcome.log == ["main", "atexit"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.gone_within(0.5)
+    assert outcome.left_behind == []
+
+
+def test_sys_exit_ends_one_that_never_ends(scenario):
+    text = with_child("never", end="sys.exit(3)")
+    outcome = scenario.ended(text, grace=GRACE)
+    assert outcome.log == ["atexit"]
+    assert outcome.status == 3
+    assert outcome.gone_within(GRACE + 1)
+    assert outcome.left_behind == []
+
+
+def test_the_status_tells_that_one_had_to_be_killed(scenario):
+    text = with_child("stubborn", end="sys.exit(0)")
+    outcome = scenario.ended(text, grace=GRACE)
+    assert outcome.log == ["atexit"]
+    assert outcome.status == 70
+    assert outcome.gone_within(GRACE + 1)
+    assert outcome.left_behind == []
+
+
+def test_after_a_normal_return_one_has_all_the_time_it_needs(scenario):
+    outcome = scenario.ended(with_child("soon", end="return"), grace=0.1)
+    assert sorted(outcome.log) == ["atexit", "child"]
+    assert outcome.status == 0
+    assert outcome.is_silent
+
+
+POPEN = """
+    child = subprocess.Popen(["sleep", "3600"], start_new_session={own_session})
+    {thread}
+    say(child.pid)
+"""
+THREAD = """
+    threading.Thread(target=time.sleep, args=[3600]).start()
+"""
+
+
+@pytest.mark.parametrize("own_session", [False, True])
+def test_one_of_subprocess_goes_on_without_a_word(scenario, own_session):
+    begin = filled(POPEN.replace("{own_session}", str(own_session)), thread="")
+    with scenario.start(program(begin)) as running:
+        pid = int(running.wait_for(""))
+        running.wait_for("ready")
+        running.send(signal.SIGTERM)
+        outcome = running.end()
+    assert outcome.left_behind == [pid]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent
+    assert outcome.gone_within(0.1)
+
+
+@pytest.mark.parametrize("own_session", [False, True])
+def test_one_of_subprocess_is_named_where_the_end_is_forced(scenario, own_session):
+    begin = filled(POPEN.replace("{own_session}", str(own_session)), thread=THREAD)
+    with scenario.start(program(begin), grace=GRACE) as running:
+        pid = int(running.wait_for(""))
+        running.wait_for("ready")
+        running.send(signal.SIGTERM)
+        outcome = running.end()
+    assert f"child {pid}" in outcome.err
+    assert outcome.left_behind == [pid]
+    assert outcome.tells_force(signal.SIGTERM)
+    assert outcome.gone_within(GRACE + 1)
+
+
+FORKING = """
+import atexit
+
+async def main():
+    say()
+    await sleeper("main")
+
+try:
+    run(main())
+except BaseException:
+    pass
+pid = os.fork()
+if not pid:
+    def late():
+        time.sleep(2.5)
+        log("child")
+        say("the child has ended")
+    threading.Thread(target=late).start()
+"""
+
+
+@pytest.mark.whole
+def test_a_forked_child_does_not_inherit_the_end_of_its_parent(scenario):
+    with scenario.start(FORKING, grace=0.5) as running:
+        running.wait_for("ready")
+        running.send(signal.SIGTERM)
+        running.wait_for("the child has ended")
+        outcome = running.end()
+    assert outcome.log == ["main", "child"]
+    assert outcome.status == 0

@@ -1,0 +1,182 @@
+"""Runs in threads that are not the main one."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.programs.exits.scenario import filled
+
+GRACE = 1.0
+
+PROGRAM = """
+import atexit
+from concurrent.futures import ThreadPoolExecutor
+
+async def waits(name, cleanup=0.05):
+    asyncio.create_task(sleeper(f"{name}'s background", cleanup))
+    await asyncio.sleep(0)
+    begun.set()
+    await sleeper(name, cleanup)
+
+async def stubborn():
+    begun.set()
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+
+begun = threading.Event()
+atexit.register(log, "atexit")
+{body}
+"""
+
+
+def program(body):
+    return filled(PROGRAM, body=body)
+
+
+@pytest.mark.parametrize("daemon", [False, True])
+def test_one_is_ended_when_the_main_thread_returns(scenario, daemon):
+    body = f"""
+    thread = threading.Thread(target=lambda: run(waits("main")), daemon={daemon})
+    thread.start()
+    begun.wait()
+    """
+    outcome = scenario.ended(program(body))
+    assert outcome.log == ["main", "main's background", "atexit"]
+    assert outcome.status == 0
+    assert outcome.is_silent
+
+
+@pytest.mark.parametrize("daemon", [False, True])
+def test_one_is_ended_when_ctrl_c_ends_the_main_thread(scenario, daemon):
+    body = f"""
+    thread = threading.Thread(target=lambda: run(waits("main")), daemon={daemon})
+    thread.start()
+    begun.wait()
+    say()
+    thread.join()
+    """
+    outcome = scenario.interrupted(program(body), by=signal.SIGINT)
+    assert outcome.log == ["main", "main's background", "atexit"]
+    assert outcome.tells(signal.SIGINT)
+    assert outcome.tracebacks == 1
+    assert outcome.gone_within(1)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("daemon", [False, True])
+def test_one_is_ended_with_the_run_of_the_main_thread(scenario, signum, daemon):
+    body = f"""
+    async def main():
+        say()
+        await sleeper("main")
+
+    threading.Thread(target=lambda: run(waits("other")), daemon={daemon}).start()
+    begun.wait()
+    run(main())
+    """
+    outcome = scenario.interrupted(program(body), by=signum)
+    assert outcome.log == ["main", "other", "other's background", "atexit"]
+    assert outcome.tells(signum)
+    assert outcome.gone_within(1)
+
+
+def test_one_in_a_pool_is_ended_when_the_main_thread_returns(scenario):
+    body = """
+    pool = ThreadPoolExecutor()
+    future = pool.submit(lambda: run(waits("main")))
+    begun.wait()
+    """
+    outcome = scenario.ended(program(body))
+    assert outcome.log == ["main", "main's background", "atexit"]
+    assert outcome.status == 0
+    assert outcome.is_silent
+
+
+def test_several_are_ended_side_by_side(scenario):
+    body = """
+    names = [f"{number}" for number in range(10)]
+    for name in names:
+        begun.clear()
+        threading.Thread(target=lambda: run(waits(name, cleanup=0.3))).start()
+        begun.wait()
+    say()
+    """
+    with scenario.start(program(body)) as running:
+        running.wait_for("ready")
+        outcome = running.end()
+    assert len(outcome.log) == 21
+    assert outcome.status == 0
+    assert outcome.gone_within(1.5)
+
+
+@pytest.mark.parametrize("daemon", [False, True])
+def test_one_that_cannot_be_ended_holds_the_exit_no_longer_than_its_grace(
+    scenario, daemon
+):
+    body = f"""
+    threading.Thread(target=lambda: run(stubborn()), daemon={daemon}).start()
+    begun.wait()
+    say()
+    """
+    with scenario.start(program(body), grace=GRACE) as running:
+        running.wait_for("ready")
+        outcome = running.end()
+    assert "stubborn" in outcome.err
+    assert outcome.log == ["atexit"]
+    assert outcome.gone_within(GRACE + 1)
+
+
+def test_sys_exit_in_one_ends_only_that(scenario):
+    body = """
+    async def leave():
+        asyncio.create_task(sleeper("background"))
+        await asyncio.sleep(0)
+        sys.exit(3)
+
+    thread = threading.Thread(target=lambda: run(leave()))
+    thread.start()
+    thread.join()
+    log("the main thread goes on")
+    """
+    outcome = scenario.ended(program(body))
+    assert outcome.log == ["background", "the main thread goes on", "atexit"]
+    assert outcome.status == 0
+    assert outcome.is_silent
+
+
+def test_force_in_one_ends_only_that(scenario):
+    body = """
+    async def main():
+        asyncio.get_running_loop().run_in_executor(None, time.sleep, 3600)
+
+    thread = threading.Thread(target=lambda: run(main()))
+    thread.start()
+    thread.join()
+    log("the main thread goes on")
+    """
+    outcome = scenario.ended(program(body), grace=0.5)
+    assert outcome.log == ["the main thread goes on", "atexit"]
+    assert "asyncio_0" in outcome.err
+    assert outcome.status == 0
+    assert outcome.gone_within(2)
+
+
+def test_one_that_is_over_is_not_waited_for(scenario):
+    body = """
+    async def main():
+        log("run")
+
+    for _ in range(3):
+        thread = threading.Thread(target=lambda: run(main()))
+        thread.start()
+        thread.join()
+    """
+    outcome = scenario.ended(program(body))
+    assert outcome.log == ["run"] * 3 + ["atexit"]
+    assert outcome.status == 0
+    assert outcome.is_silent
