@@ -28,11 +28,19 @@ HEAD = Path(__file__).parent / "head"
 BYTECODE = tempfile.TemporaryDirectory(prefix="quiesce-exits-bytecode-")
 # Seconds for an interpreter to start or to be scheduled on a busy machine.
 SLACK = float(os.environ.get("QUIESCE_EXITS_SLACK", "1.5"))
-# What takes so many seconds longer than any bound hangs.
-TOO_LONG = 20.0
+# What takes so many seconds more than the grace hangs.
+TOO_LONG = float(os.environ.get("QUIESCE_EXITS_TOO_LONG", "20"))
 DEFAULT_GRACE = 8.0
 # Never right, however a program ends.
 NEVER_SAID = ("Task was destroyed", "never awaited", "Event loop is closed")
+# How the lines begin that a program prints which ends by KeyboardInterrupt.
+OF_A_CTRL_C = (
+    " ",
+    "Traceback (most recent call last):",
+    "asyncio.exceptions.CancelledError",
+    "During handling of the above exception, another exception occurred:",
+    "KeyboardInterrupt",
+)
 
 
 @dataclass(frozen=True)
@@ -60,8 +68,11 @@ class Outcome:
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing at all was said on stderr."""
-        return self.err == ""
+        """Whether nothing was said on stderr but what Python says of a Ctrl-C."""
+        lines = self.err.splitlines()
+        if lines and lines[-1] == "KeyboardInterrupt":
+            return all(line.startswith(OF_A_CTRL_C) for line in lines if line)
+        return not lines
 
     @property
     def tracebacks(self) -> int:
@@ -293,10 +304,10 @@ def shortened(lines):
     return lines if len(lines) <= 20 else [*lines[:10], "...", *lines[-10:]]
 
 
-def kill(pid):
-    """End a process that may have ended already."""
+def kill(pid, signum=signal.SIGKILL):
+    """Send a signal to a process that may have ended already."""
     try:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, signum)
     except ProcessLookupError:
         return
 

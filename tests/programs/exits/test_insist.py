@@ -1,0 +1,189 @@
+"""Phase 3: a task that swallowed its cancellation is asked again, no honest one is"""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.programs.exits.scenario import filled
+
+CLASSES = {"own tasks": "", "asyncio.Task": "asyncio_tasks()"}
+PLACES = {
+    "main": "asyncio.get_running_loop().call_soon(say)\nawait task_s_work()",
+    "a background task": """
+    asyncio.create_task(task_s_work(), name="background")
+    await asyncio.sleep(0)
+    say()
+    await asyncio.sleep(3600)
+    """,
+}
+PROGRAM = """
+began = None
+
+def share():
+    # Of the grace, since the first request.
+    global began
+    began = began or time.monotonic()
+    return (time.monotonic() - began) / float(os.environ["QUIESCE_GRACE"])
+
+times = 0
+
+def swallowed():
+    # Not for ever: what is closed while no loop runs may call this without a pause.
+    global times
+    times += 1
+    if times < 100:
+        log("swallowed")
+
+async def task_s_work():
+    {work}
+
+async def main():
+    {tasks}
+    {place}
+
+run(main())
+"""
+SWALLOWS_ONCE = """
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        share()
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        log("at half" if 0.4 < share() < 0.74 else share())
+"""
+SWALLOWS_IN_THE_HANDLER = """
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        share()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            log("at three quarters" if 0.65 < share() < 0.95 else share())
+"""
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("tasks", CLASSES)
+def test_a_task_that_swallows_once_is_asked_again_at_half_of_the_grace(
+    scenario, place, tasks
+):
+    text = filled(
+        PROGRAM, work=SWALLOWS_ONCE, place=PLACES[place], tasks=CLASSES[tasks]
+    )
+    outcome = scenario.interrupted(text, grace=4)
+    assert outcome.log == ["at half"]
+    assert outcome.tells(signal.SIGINT)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("tasks", CLASSES)
+def test_a_task_that_may_be_in_its_cleanup_is_asked_again_at_three_quarters(
+    scenario, place, tasks
+):
+    text = filled(
+        PROGRAM,
+        work=SWALLOWS_IN_THE_HANDLER,
+        place=PLACES[place],
+        tasks=CLASSES[tasks],
+    )
+    outcome = scenario.interrupted(text, grace=4)
+    assert outcome.log == ["at three quarters"]
+    assert outcome.tells(signal.SIGINT)
+
+
+SWALLOWS_FOR_EVER = {
+    "a worker": """
+    queue = asyncio.Queue()
+    while True:
+        try:
+            await queue.get()
+        except asyncio.CancelledError:
+            swallowed()
+    """,
+    "a bare except": """
+    while True:
+        try:
+            await asyncio.sleep(0.01)
+        except:
+            swallowed()
+    """,
+    "suppress": """
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                swallowed()
+    """,
+    "wait_for in a loop": """
+    while True:
+        try:
+            await asyncio.wait_for(asyncio.Event().wait(), 3600)
+        except BaseException:
+            swallowed()
+    """,
+    "its children": """
+    while True:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(asyncio.sleep(3600))
+        except BaseException:
+            swallowed()
+    """,
+}
+
+
+def test_a_task_that_swallows_for_ever_does_not_hide_behind_mains_return(scenario):
+    text = filled(
+        PROGRAM,
+        work=SWALLOWS_FOR_EVER["a worker"],
+        place="asyncio.create_task(task_s_work())\nawait asyncio.sleep(0)\nsay()",
+        tasks="",
+    )
+    with scenario.start(text, grace=2) as program:
+        program.wait_for("ready")
+        outcome = program.end()
+    assert outcome.status == 70
+    assert outcome.gone_within(2 + 1)
+
+
+def test_a_task_that_swallowed_and_returns_by_itself_is_not_asked_again(scenario):
+    work = """
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        log("swallowed")
+    await asyncio.sleep(1)
+    log("went on")
+    """
+    text = filled(PROGRAM, work=work, place=PLACES["a background task"], tasks="")
+    outcome = scenario.interrupted(text, grace=4)
+    assert outcome.log == ["swallowed", "went on"]
+    assert outcome.tells(signal.SIGINT)
+
+
+def test_a_task_that_the_program_cancelled_and_that_swallowed_it_is_asked(scenario):
+    text = """
+    async def swallows():
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+        await sleeper("asked")
+
+    async def main():
+        task = asyncio.create_task(swallows())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0.05)
+
+    run(main())
+    """
+    outcome = scenario.ended(text, grace=2)
+    assert (outcome.status, outcome.log) == (0, ["asked"])
+    assert outcome.gone_within(2)

@@ -1,0 +1,229 @@
+"""Phase 1: main is cancelled alone, so that its own structure can end what it owns"""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.programs.exits.scenario import filled
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+CLASSES = {"own tasks": "", "asyncio.Task": "asyncio_tasks()"}
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_mains_cleanup_may_use_a_background_task(scenario, signum):
+    text = """
+    async def database(requests):
+        try:
+            while True:
+                reply = await requests.get()
+                await asyncio.sleep(0.05)
+                reply.set_result("saved")
+        finally:
+            log("database closed")
+
+    async def main():
+        requests = asyncio.Queue()
+        asyncio.create_task(database(requests))
+        await asyncio.sleep(0)
+        say()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            reply = asyncio.get_running_loop().create_future()
+            requests.put_nowait(reply)
+            log(await reply)
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, by=signum)
+    assert outcome.log == ["saved", "database closed"]
+    assert outcome.tells(signum)
+
+
+GROUP = """
+async def child(name):
+    task = asyncio.current_task()
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        try:
+            await asyncio.sleep(0.3)
+        except asyncio.CancelledError:
+            log("cut short")
+            raise
+        log("cleaned up")
+        raise
+
+async def group_of_children():
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number in range(3):
+                group.create_task(child(number))
+            if {nested}:
+                async with asyncio.TaskGroup() as inner:
+                    inner.create_task(child(3))
+    finally:
+        log("left")
+
+async def main():
+    {tasks}
+    {place}
+
+run(main())
+"""
+PLACES = {
+    "main": """
+    asyncio.get_running_loop().call_later(0.05, say)
+    await group_of_children()
+    """,
+    "a background task": """
+    asyncio.create_task(group_of_children())
+    await asyncio.sleep(0.05)
+    say()
+    await asyncio.sleep(3600)
+    """,
+}
+
+
+@pytest.mark.parametrize("how", ["await child", "await asyncio.gather(child, child2)"])
+def test_what_a_background_task_awaits_is_cancelled_once(scenario, how):
+    text = """
+    async def cleans_up(name):
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            try:
+                await asyncio.sleep(0.3)
+            except asyncio.CancelledError:
+                log("cut short")
+                raise
+            log(name)
+            raise
+
+    async def parent():
+        child = asyncio.create_task(cleans_up("child"))
+        child2 = asyncio.create_task(cleans_up("child2"))
+        await asyncio.sleep(0)
+        say()
+        try:
+            {how}
+        finally:
+            log("parent")
+
+    async def main():
+        asyncio.create_task(parent())
+        await asyncio.sleep(3600)
+
+    run(main())
+    """
+    outcome = scenario.interrupted(filled(text, how=how))
+    assert "cut short" not in outcome.log
+    assert sorted(outcome.log) == ["child", "child2", "parent"]
+    assert outcome.log.index("child") < outcome.log.index("parent")
+
+
+# Main is told of the end, and the connection's handler how much later.
+SERVER = """
+asked = None
+
+async def serve(reader, writer):
+    log("connected")
+    try:
+        await reader.read()
+    finally:
+        log("at once" if time.monotonic() - asked < 0.6 else "late")
+        await asyncio.sleep(0.05)
+        log("handler")
+        writer.close()
+
+async def main():
+    global asked
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    asyncio.get_running_loop().call_later(0.1, say)
+    {wait}
+
+def note_the_time():
+    global asked
+    asked = time.monotonic()
+
+run(main())
+"""
+WAITS = {
+    "serve_forever": """
+    try:
+        async with server:
+            try:
+                await server.serve_forever()
+            finally:
+                note_the_time()
+    finally:
+        log("left")
+    """,
+    "wait_closed": """
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        note_the_time()
+        server.close()
+        await server.wait_closed()
+        log("left")
+    """,
+}
+
+
+def test_with_little_grace_main_is_alone_for_a_quarter_of_it(scenario):
+    text = """
+    async def main():
+        task = start("background", 0.05)
+        await asyncio.sleep(0)
+        say()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            began = time.monotonic()
+            await asyncio.wait([task])
+            log("in time" if 0.2 < time.monotonic() - began < 0.8 else "late")
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, grace=1)
+    assert outcome.log == ["background", "in time"]
+    assert outcome.tells(signal.SIGINT)
+
+
+def test_a_long_cleanup_of_main_is_not_cut_short_when_the_rest_is_cancelled(scenario):
+    text = """
+    async def main():
+        start("background", 0.05)
+        await asyncio.sleep(0)
+        say()
+        await sleeper("main", 1.5)
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, grace=4)
+    assert outcome.log == ["background", "main"]
+    assert outcome.tells(signal.SIGINT)
+
+
+def test_main_as_an_asyncio_task_is_cancelled_first_too(scenario):
+    text = """
+    async def main():
+        asyncio_tasks()
+        await asyncio.create_task(real_main())
+
+    async def real_main():
+        start("background", 0.05)
+        await asyncio.sleep(0)
+        say()
+        await sleeper("main", 0.05)
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text)
+    assert outcome.log == ["main", "background"]
+    assert outcome.tells(signal.SIGINT)

@@ -1,0 +1,173 @@
+"""A runner unwinds its own main after each run, and the rest when it is closed"""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+def test_background_tasks_live_on_between_runs_until_close(scenario):
+    text = """
+    async def first():
+        global task
+        task = start("background", 0.05)
+        await asyncio.sleep(0)
+
+    async def second():
+        await asyncio.sleep(0.01)
+        log(f"done: {task.done()}")
+
+    with Runner() as runner:
+        runner.run(first())
+        runner.run(second())
+        log("end")
+    log("closed")
+    """
+    outcome = scenario.ended(text)
+    assert outcome.log == ["done: False", "end", "background", "closed"]
+    assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_signal_ends_the_runs_own_main_only(scenario, signum):
+    text = """
+    async def main():
+        global task
+        task = start("background", 0.05)
+        await asyncio.sleep(0)
+        say()
+        await sleeper("main", 0.05)
+
+    async def second():
+        await asyncio.sleep(0.01)
+        log(f"done: {task.done()}")
+
+    with Runner() as runner:
+        try:
+            runner.run(main())
+        except BaseException as error:
+            log(type(error).__name__)
+        runner.run(second())
+    """
+    outcome = scenario.interrupted(text, by=signum)
+    name = "KeyboardInterrupt" if signum == signal.SIGINT else "Terminated"
+    assert outcome.log == ["main", name, "done: False", "background"]
+    assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_signal_that_nobody_catches_ends_the_program_through_close(scenario, signum):
+    text = """
+    async def main():
+        start("background", 0.05)
+        await asyncio.sleep(0)
+        say()
+        await sleeper("main", 0.05)
+
+    try:
+        with Runner() as runner:
+            runner.run(main())
+    finally:
+        log("finally")
+    """
+    outcome = scenario.interrupted(text, by=signum)
+    assert outcome.log == ["main", "background", "finally"]
+    assert outcome.tells(signum)
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_each_run_can_be_interrupted(scenario, signum):
+    text = f"""
+    async def main(name):
+        os.kill(os.getpid(), {int(signum)})
+        await sleeper(name, 0.05)
+
+    with Runner() as runner:
+        for name in "first", "second", "third":
+            try:
+                runner.run(main(name))
+            except BaseException as error:
+                log(type(error).__name__)
+    """
+    outcome = scenario.ended(text)
+    name = "KeyboardInterrupt" if signum == signal.SIGINT else "Terminated"
+    assert outcome.log == ["first", name, "second", name, "third", name]
+    assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_main_that_never_ends_is_forced(scenario, signum):
+    text = """
+    async def main():
+        say()
+        await sleeper("main", 3600)
+
+    with Runner() as runner:
+        runner.run(main())
+    """
+    outcome = scenario.interrupted(text, by=signum, grace=1)
+    assert outcome.tells_force(signum)
+    assert outcome.gone_within(1 + 1)
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_signal_during_close_cuts_no_cleanup_short(scenario, signum):
+    text = """
+    async def background():
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            say("cleaning")
+            await asyncio.sleep(0.5)
+            log("background")
+
+    async def main():
+        asyncio.create_task(background())
+        await asyncio.sleep(0)
+
+    with Runner() as runner:
+        runner.run(main())
+    """
+    outcome = scenario.interrupted(text, by=signum, at="cleaning")
+    assert outcome.log == ["background"]
+    assert outcome.tells(signum)
+
+
+def test_sys_exit_in_a_background_task_comes_out_of_the_run(scenario):
+    text = """
+    async def ends():
+        await asyncio.sleep(0.01)
+        sys.exit(3)
+
+    async def main():
+        start("background", 0.05)
+        asyncio.create_task(ends())
+        await sleeper("main", 0.05)
+
+    with Runner() as runner:
+        try:
+            runner.run(main())
+        finally:
+            log("left")
+    """
+    outcome = scenario.ended(text)
+    assert (outcome.status, outcome.log) == (3, ["main", "left", "background"])
+    assert outcome.is_silent
+
+
+def test_an_error_between_two_runs_ends_the_background_in_order(scenario):
+    text = """
+    async def main():
+        start("background", 0.05)
+        await asyncio.sleep(0)
+
+    with Runner() as runner:
+        runner.run(main())
+        raise ValueError("between")
+    """
+    outcome = scenario.ended(text)
+    assert (outcome.status, outcome.log) == (1, ["background"])
+    assert outcome.tracebacks == 1

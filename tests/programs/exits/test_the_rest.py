@@ -1,0 +1,335 @@
+"""Phase 2: every other task is cancelled once, and its cleanup awaited"""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.programs.exits.scenario import filled
+
+CLASSES = {"own tasks": "", "asyncio.Task": "asyncio_tasks()"}
+# How the program comes to its end.
+ENDS = {"return": "return", "SIGINT": "say()\nawait asyncio.sleep(3600)"}
+
+
+def ended(scenario, text, end, **options):
+    """Run a program whose main ends in that way, and check the status."""
+    text = filled(text, end=ENDS[end])
+    if end == "return":
+        outcome = scenario.ended(text, **options)
+        assert outcome.status == 0, outcome
+    else:
+        outcome = scenario.interrupted(text, **options)
+        assert outcome.tells(signal.SIGINT), outcome
+    return outcome
+
+
+def test_it_does_not_matter_what_a_task_waits_for(scenario):
+    text = """
+    async def waits(name, awaitable):
+        try:
+            await awaitable
+        finally:
+            log(name)
+
+    async def spins():
+        while True:
+            await asyncio.sleep(0)
+
+    async def takes(context):
+        async with context:
+            pass
+
+    async def iterates(reader):
+        async for line in reader:
+            pass
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        lock, condition = asyncio.Lock(), asyncio.Condition()
+        await lock.acquire()
+        full = asyncio.Queue(1)
+        full.put_nowait(None)
+        semaphore = asyncio.Semaphore(0)
+        waiting = {
+            "barrier": asyncio.Barrier(2).wait(),
+            "condition": in_condition(condition),
+            "event": asyncio.Event().wait(),
+            "future": asyncio.wait([loop.create_future()]),
+            "full queue": full.put(None),
+            "gather": asyncio.gather(asyncio.sleep(3600), asyncio.sleep(3600)),
+            "lock": takes(lock),
+            "process": process(),
+            "queue": asyncio.Queue().get(),
+            "semaphore": takes(semaphore),
+            "spin": spins(),
+            "stream": iterates(asyncio.StreamReader()),
+            "wait_for": asyncio.wait_for(asyncio.Event().wait(), 3600),
+        }
+        for name, awaitable in waiting.items():
+            asyncio.create_task(waits(name, awaitable))
+        await asyncio.sleep(0.3)
+
+    async def in_condition(condition):
+        async with condition:
+            await condition.wait()
+
+    async def process():
+        child = await asyncio.create_subprocess_exec("sleep", "3600")
+        await child.wait()
+
+    run(main())
+    """
+    outcome = scenario.ended(text)
+    assert sorted(outcome.log) == [
+        *("barrier", "condition", "event", "full queue", "future", "gather", "lock"),
+        *("process", "queue", "semaphore", "spin", "stream", "wait_for"),
+    ]
+    assert outcome.status == 0
+    assert outcome.left_behind == []
+
+
+CLEANUPS = {
+    "a timeout": """
+    try:
+        async with asyncio.timeout(0.05):
+            await asyncio.sleep(3600)
+    except TimeoutError:
+        log("cleaned up")
+    """,
+    "wait_for": """
+    try:
+        await asyncio.wait_for(asyncio.Event().wait(), 0.05)
+    except TimeoutError:
+        log("cleaned up")
+    """,
+    "a task group": """
+    async with asyncio.TaskGroup() as group:
+        group.create_task(asyncio.sleep(0.05))
+        task = group.create_task(asyncio.sleep(0.1, "cleaned up"))
+    log(task.result())
+    """,
+    "a task": """
+    log(await asyncio.create_task(asyncio.sleep(0.1, "cleaned up")))
+    """,
+    "gather": """
+    log((await asyncio.gather(asyncio.sleep(0.1, "cleaned up")))[0])
+    """,
+    "a thread": """
+    log(await asyncio.to_thread(lambda: time.sleep(0.1) or "cleaned up"))
+    """,
+    "a child process": """
+    child = await asyncio.create_subprocess_exec(
+        "sh", "-c", "sleep 0.1; echo cleaned up", stdout=asyncio.subprocess.PIPE
+    )
+    log((await child.communicate())[0].decode().strip())
+    """,
+    "a connection": """
+    reader, writer = await asyncio.open_connection(*address)
+    writer.write(b"cleaned up\\n")
+    await writer.drain()
+    log((await reader.readline()).decode().strip())
+    writer.close()
+    await writer.wait_closed()
+    """,
+}
+USES = """
+import socket
+
+def echo(listener):
+    with listener, listener.accept()[0] as connection:
+        time.sleep(0.05)
+        connection.sendall(connection.recv(100))
+
+listener = socket.create_server(("127.0.0.1", 0))
+address = listener.getsockname()
+threading.Thread(target=echo, args=[listener], daemon=True).start()
+
+async def background():
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        {cleanup}
+
+async def main():
+    {place}
+
+run(main())
+"""
+PLACES = {
+    "main": "asyncio.get_running_loop().call_soon(say)\nawait background()",
+    "a background task": """
+    asyncio.create_task(background())
+    await asyncio.sleep(0)
+    say()
+    await asyncio.sleep(3600)
+    """,
+}
+
+
+def test_a_task_born_in_the_shutdown_that_began_has_its_cleanup_too(scenario):
+    text = """
+    async def parent():
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            start("child", 0.05)
+            await asyncio.sleep(0.05)
+            log("parent")
+
+    async def main():
+        asyncio.create_task(parent())
+        await asyncio.sleep(0)
+
+    run(main())
+    """
+    outcome = scenario.ended(text)
+    assert (outcome.status, outcome.log) == (0, ["parent", "child"])
+    assert outcome.is_silent
+
+
+CANCELLED = """
+async def background(name):
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        try:
+            await asyncio.sleep(0.5)
+        except asyncio.CancelledError:
+            log("cut short")
+            raise
+        log("cleaned up")
+        raise
+
+async def main():
+    {tasks}
+    task = asyncio.create_task(background("background"))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(0)
+    {end}
+
+run(main())
+"""
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("tasks", CLASSES)
+def test_a_task_that_the_program_has_cancelled_is_not_cancelled_again(
+    scenario, end, tasks
+):
+    text = filled(CANCELLED, tasks=CLASSES[tasks])
+    assert ended(scenario, text, end).log == ["cleaned up"]
+
+
+def test_a_task_whose_timeout_has_cancelled_it_is_not_cancelled_again(scenario):
+    text = """
+    async def background():
+        async with asyncio.timeout(0.05):
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                say("cleaning")
+                await asyncio.sleep(0.5)
+                log("cleaned up")
+
+    async def main():
+        asyncio.create_task(background())
+        await asyncio.sleep(3600)
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, at="cleaning")
+    assert outcome.log == ["cleaned up"]
+
+
+@pytest.mark.whole
+def test_a_chain_that_main_awaits_is_cancelled_without_recursion(scenario):
+    text = """
+    ended = 0
+
+    async def link(next_one):
+        global ended
+        try:
+            await (next_one or asyncio.sleep(3600))
+        finally:
+            ended += 1
+
+    async def main():
+        task = None
+        for _ in range(30_000):
+            task = asyncio.create_task(link(task))
+        asyncio.get_running_loop().call_later(0.1, say)
+        await task
+
+    try:
+        run(main())
+    finally:
+        log(ended)
+    """
+    outcome = scenario.interrupted(text)
+    assert outcome.log == ["30000"]
+    assert outcome.tells(signal.SIGINT)
+    assert outcome.is_silent
+
+
+@pytest.mark.parametrize("tasks", CLASSES)
+@pytest.mark.parametrize("count", [1, 1_000])
+def test_tasks_that_never_began_end_silently(scenario, tasks, count):
+    text = """
+    async def background():
+        log("began")
+        await asyncio.sleep(3600)
+
+    def create(_):
+        {tasks}
+        for _ in range({count}):
+            asyncio.create_task(background())
+
+    async def main():
+        # Called when the loop is about to stop.
+        asyncio.current_task().add_done_callback(create)
+
+    run(main())
+    """
+    text = filled(text, tasks=CLASSES[tasks]).replace("{count}", str(count))
+    outcome = scenario.ended(text)
+    assert outcome.log in ([], ["began"] * count)
+    assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+def test_nobody_needs_to_hold_a_task_for_its_cleanup_to_run(scenario):
+    text = """
+    import gc
+
+    async def background():
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await asyncio.sleep(0.05)
+            log("cleaned up")
+
+    async def main():
+        asyncio.create_task(background())
+        await asyncio.sleep(0)
+        gc.collect()
+
+    run(main())
+    """
+    outcome = scenario.ended(text)
+    assert (outcome.status, outcome.log) == (0, ["cleaned up"])
+    assert outcome.is_silent
+
+
+def test_done_callbacks_run_before_the_loop_closes(scenario):
+    text = """
+    async def main():
+        task = start("background", 0.05)
+        task.add_done_callback(lambda task: log(f"cancelled: {task.cancelled()}"))
+        await asyncio.sleep(0)
+
+    run(main())
+    """
+    outcome = scenario.ended(text)
+    assert (outcome.status, outcome.log) == (0, ["background", "cancelled: True"])
