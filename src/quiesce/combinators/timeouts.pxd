@@ -13,6 +13,7 @@ cdef object CancelledError
 cdef class Timeout:
     cdef double deadline
     cdef bint is_limited
+    cdef object gate
     cdef object task
     cdef object timer
     cdef long cancel_requests
@@ -53,6 +54,8 @@ cdef bint is_plain(object loop) except -1
 cdef double time_of(object loop) except? -1
 @cython.locals(ours=Scheduler)
 cdef object running_task(object loop)
+@cython.locals(ours=Task)
+cdef object gate_of(object task)
 @cython.locals(ours=Task)
 cdef long cancel_requests_of(object task) except? -1
 cdef int convert(object error) except -1

@@ -65,6 +65,7 @@ class Timeout:
         "__weakref__",
         "cancel_requests",
         "deadline",
+        "gate",
         "is_limited",
         "state",
         "task",
@@ -82,6 +83,8 @@ class Timeout:
         self.deadline = deadline
         self.is_limited = is_limited
         self.state = CREATED
+        # What the task's requests to cancel went through when the block was entered.
+        self.gate: Any = None
         self.task: Any = None
         self.timer: Any = None
         self.cancel_requests = 0
@@ -133,7 +136,7 @@ class Timeout:
                 convert(exc_val)
         elif self.state == ACTIVE:
             self.state = FINISHED
-        self.task = None
+        self.task = self.gate = None
         return NOTHING
 
     def enter(self) -> None:
@@ -147,6 +150,7 @@ class Timeout:
         self.state = ACTIVE
         self.task = task
         self.cancel_requests = cancel_requests_of(task)
+        self.gate = gate_of(task)
         self.start_timer(loop)
 
     def start_timer(self, loop: Any) -> None:
@@ -171,7 +175,10 @@ class Timeout:
     def expire(self) -> None:
         """Cancel the task: the deadline is there."""
         self.timer = None
-        self.task.cancel()
+        if self.gate is None:
+            self.task.cancel()
+        else:
+            self.gate.from_inside(self.task.cancel)
         self.state = EXPIRING
 
 
@@ -222,6 +229,15 @@ def cancel_requests_of(task: Any) -> int:
         ours = task
         return ours._num_cancels_requested
     return task.cancelling()
+
+
+def gate_of(task: Any) -> Any:
+    """Return what requests to cancel `task` go through, if anything."""
+    if type(task) is Task:
+        ours = task
+        return ours._gate
+    owner = getattr(task.cancel, "__self__", None)
+    return owner if hasattr(owner, "from_inside") else None
 
 
 def running_task(loop: Any) -> Any:

@@ -27,6 +27,7 @@ cdef class Task(Future):
     cdef unsigned long long _number
     cdef readonly int _num_cancels_requested
     cdef readonly bint _must_cancel
+    cdef public object _gate
     cdef bint _reports_loss
 
     cdef int begin(self, object coro, object name, object context) except -1

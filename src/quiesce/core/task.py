@@ -357,6 +357,7 @@ native.give_defaults(
         "_context": None,
         "_coro": None,
         "_fut_waiter": None,
+        "_gate": None,
         "_must_cancel": False,
         "_name": None,
         "_num_cancels_requested": 0,

@@ -14,6 +14,7 @@ _T = TypeVar("_T", default=Any)
 class Task(Future[_T], asyncio.Task[_T]):
     _context: Context | None
     _fut_waiter: Any
+    _gate: Any
     _must_cancel: bool
     _num_cancels_requested: int
     _reports_loss: bool

@@ -1,7 +1,8 @@
 """How a program stops.
 
-For programs: `drain` registers what a service does before it is cancelled; `is_ending`,
-`why`, `deadline` and `time_left` tell about the end that goes on.
+For programs: `drain` registers what a service does before it is cancelled; `shielded`
+protects a cleanup from being cut short; `is_ending`, `why`, `deadline` and `time_left`
+tell about the end that goes on.
 
 For readers: `triggers` comes first (what asks for the end), then `sequence` (what
 happens then), then `exit_status` (how the process tells its parent why it ended).
@@ -17,14 +18,26 @@ if TYPE_CHECKING:
 
     from quiesce.shutdown.draining import Registration, drain
     from quiesce.shutdown.ending import deadline, is_ending, time_left, why
+    from quiesce.shutdown.protection import Protection, shielded
 
-__all__ = ["Registration", "deadline", "drain", "is_ending", "time_left", "why"]
+__all__ = [
+    "Protection",
+    "Registration",
+    "deadline",
+    "drain",
+    "is_ending",
+    "shielded",
+    "time_left",
+    "why",
+]
 
 HOMES = {
+    "Protection": "quiesce.shutdown.protection",
     "Registration": "quiesce.shutdown.draining",
     "deadline": "quiesce.shutdown.ending",
     "drain": "quiesce.shutdown.draining",
     "is_ending": "quiesce.shutdown.ending",
+    "shielded": "quiesce.shutdown.protection",
     "time_left": "quiesce.shutdown.ending",
     "why": "quiesce.shutdown.ending",
 }

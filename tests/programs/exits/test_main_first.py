@@ -88,14 +88,6 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_children_of_nested_task_groups_are_cancelled_once(scenario, place):
-    text = filled(GROUP, place=PLACES[place], tasks="")
-    outcome = scenario.interrupted(text.replace("{nested}", "True"))
-    assert outcome.log == ["cleaned up"] * 4 + ["left"]
-    assert outcome.tells(signal.SIGINT)
-
-
 @pytest.mark.parametrize("how", ["await child", "await asyncio.gather(child, child2)"])
 def test_what_a_background_task_awaits_is_cancelled_once(scenario, how):
     text = """
@@ -181,29 +173,6 @@ WAITS = {
         log("left")
     """,
 }
-
-
-@pytest.mark.parametrize("signum", SIGNALS)
-def test_what_main_waits_for_in_its_cleanup_is_cancelled_after_a_while(
-    scenario, signum
-):
-    text = """
-    async def main():
-        task = start("background", 0.05)
-        await asyncio.sleep(0)
-        say()
-        try:
-            await asyncio.sleep(3600)
-        finally:
-            began = time.monotonic()
-            await asyncio.wait([task])
-            log("in time" if time.monotonic() - began < 1.9 else "late")
-
-    run(main())
-    """
-    outcome = scenario.interrupted(text, by=signum)
-    assert outcome.log == ["background", "in time"]
-    assert outcome.tells(signum)
 
 
 def test_with_little_grace_main_is_alone_for_a_quarter_of_it(scenario):

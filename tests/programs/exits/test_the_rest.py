@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 
 import pytest
 
@@ -272,23 +271,6 @@ def test_a_chain_that_main_awaits_is_cancelled_without_recursion(scenario):
     outcome = scenario.interrupted(text)
     assert outcome.log == ["30000"]
     assert outcome.tells(signal.SIGINT)
-    assert outcome.is_silent
-
-
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")
-@pytest.mark.parametrize("end", ENDS)
-def test_eager_tasks_end_like_others(scenario, end):
-    text = """
-    async def main():
-        loop = asyncio.get_running_loop()
-        loop.set_task_factory(asyncio.eager_task_factory)
-        tasks = [start("background", 0.05) for _ in range(3)]
-        {end}
-
-    run(main())
-    """
-    outcome = ended(scenario, text, end)
-    assert outcome.log == ["background"] * 3
     assert outcome.is_silent
 
 
