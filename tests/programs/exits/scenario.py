@@ -30,6 +30,8 @@ BYTECODE = tempfile.TemporaryDirectory(prefix="quiesce-exits-bytecode-")
 SLACK = float(os.environ.get("QUIESCE_EXITS_SLACK", "1.5"))
 # What takes so many seconds more than the grace hangs.
 TOO_LONG = float(os.environ.get("QUIESCE_EXITS_TOO_LONG", "20"))
+# What is there so many seconds after a program has ended was left behind.
+OUTLIVES = 0.5
 DEFAULT_GRACE = 8.0
 # Never right, however a program ends.
 NEVER_SAID = ("Task was destroyed", "never awaited", "Event loop is closed")
@@ -251,7 +253,7 @@ class Program:
             self.read(until=time.monotonic() + 0.02)
         seconds = time.monotonic() - self.since
         hung = self.process.poll() is None
-        left_behind = self.descendants()
+        left_behind = self.left_behind()
         if hung:
             kill(self.process.pid)
             self.process.wait()
@@ -272,6 +274,16 @@ class Program:
         for words in NEVER_SAID:
             assert words not in outcome.err, outcome.err
         return outcome
+
+    def left_behind(self):
+        """Return the processes that outlive it.
+
+        Those with which multiprocessing cleans up end when they notice that it ended.
+        """
+        deadline = time.monotonic() + OUTLIVES
+        while (found := self.descendants()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return found
 
     def descendants(self):
         """Return the living processes that began with this program's environment."""

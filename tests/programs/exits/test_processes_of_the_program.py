@@ -62,14 +62,6 @@ def with_child(target, *, method="fork", daemon=False, end=SLEEPING):
     return program(begin, end)
 
 
-def child_of(outcome):
-    """Return the child's pid.
-
-    What multiprocessing starts beside it, to clean up, ends just after the program.
-    """
-    return int(outcome.out[0])
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_one_that_ends_within_the_grace_is_waited_for(scenario, method):
     text = with_child("soon", method=method)
@@ -77,7 +69,7 @@ def test_one_that_ends_within_the_grace_is_waited_for(scenario, method):
     assert sorted(outcome.log) == ["atexit", "child", "main"]
     assert outcome.tells(signal.SIGTERM)
     assert outcome.is_silent
-    assert child_of(outcome) not in outcome.left_behind
+    assert outcome.left_behind == []
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -88,7 +80,7 @@ def test_one_that_never_ends_is_ended(scenario, method, signum):
     assert outcome.log == ["main", "atexit"]
     assert outcome.tells(signum)
     assert outcome.gone_within(GRACE + 1)
-    assert child_of(outcome) not in outcome.left_behind
+    assert outcome.left_behind == []
 
 
 @pytest.mark.parametrize("daemon", [False, True])
