@@ -163,9 +163,10 @@ async def both(*coros):
 
 
 class Echo(asyncio.Protocol):
-    """Sends back what it gets; counts how many were made and lost."""
+    """Sends back what it gets; counts how many were made and lost, and lost again."""
 
-    made = lost = 0
+    made = lost = again = 0
+    is_lost = False
 
     def connection_made(self, transport: Any) -> None:
         Echo.made += 1
@@ -176,6 +177,8 @@ class Echo(asyncio.Protocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         Echo.lost += 1
+        Echo.again += self.is_lost
+        self.is_lost = True
 
 
 async def call_and_hang_up(loop, address, number):
@@ -195,7 +198,7 @@ async def call_and_hang_up(loop, address, number):
 
 def drop_connections(loop, run, total):
     """Open and drop many connections, 50 at a time."""
-    Echo.made = Echo.lost = 0
+    Echo.made = Echo.lost = Echo.again = 0
 
     async def serve():
         server = await loop.create_server(Echo, "127.0.0.1", 0)
@@ -212,6 +215,7 @@ def drop_connections(loop, run, total):
     before = open_files()
     run(serve())
     assert Echo.made == Echo.lost > total / 2
+    assert Echo.again == 0
     assert open_files() == before
 
 

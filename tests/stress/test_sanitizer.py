@@ -53,8 +53,9 @@ def sanitized(tmp_path):
 
 def nothing_found(sanitized, *arguments):
     ended, found = sanitized(*arguments)
-    assert not found, found
-    assert ended.returncode == 0, ended.stdout[-8_000:] + ended.stderr[-8_000:]
+    assert not found, f"{arguments}\n{found}"
+    said = ended.stdout[-8_000:] + ended.stderr[-8_000:]
+    assert ended.returncode == 0, f"{arguments}\n{said}"
 
 
 @pytest.mark.stress
