@@ -144,3 +144,14 @@ def test_a_result_for_a_loop_that_is_closed_is_dropped():
 def test_a_future_of_asyncios_kind_needs_no_wrapper(loop):
     future = loop.create_future()
     assert wrap_future(future) is future
+
+
+def test_what_a_thread_has_done_already_lets_others_have_their_turn(loop):
+    async def ask():
+        done = concurrent.futures.Future()
+        done.set_result("done")
+        wrapped = wrap_future(done)
+        assert not wrapped.done()
+        return await wrapped
+
+    assert loop.run_until_complete(ask()) == "done"

@@ -671,8 +671,9 @@ def test_a_socket_wants_numbers_in_range(
 
 
 def test_files_are_sent_on_stream_sockets_that_do_not_block(loop, run, ends, file):
+    kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
     with (
-        socket.socket(type=socket.SOCK_DGRAM) as datagrams,
+        socket.socket(type=kind) as datagrams,
         pytest.raises(ValueError, match="only SOCK_STREAM type sockets are supported"),
     ):
         run(loop.sock_sendfile(datagrams, file))

@@ -81,23 +81,30 @@ def chain(source: Any, destination: Any) -> None:
 
     def cancel_source(destination: Any) -> None:
         if destination.cancelled():
-            call_in_thread_of(source_loop, source.cancel)
+            call_from(destination_loop, source_loop, source.cancel)
 
     def finish_destination(source: Any) -> None:
         if destination_loop is not None and destination_loop.is_closed():
             return
         copy = copy_to_thread if destination_loop is None else copy_to_loop
-        call_in_thread_of(destination_loop, copy, source, destination)
+        call_from(source_loop, destination_loop, copy, source, destination)
 
     destination.add_done_callback(cancel_source)
     source.add_done_callback(finish_destination)
 
 
-def call_in_thread_of(
-    loop: asyncio.AbstractEventLoop | None, callback: Callable[..., object], *args: Any
+def call_from(
+    here: asyncio.AbstractEventLoop | None,
+    loop: asyncio.AbstractEventLoop | None,
+    callback: Callable[..., object],
+    *args: Any,
 ) -> None:
-    """Call at once if any thread may or this is the thread of `loop`; or hand over."""
-    if loop is None or loop is asyncio._get_running_loop():
+    """Call at once if any thread may or `here` is `loop`; or hand over to it.
+
+    What a thread has done by now is handed over, too: who awaits one quick function
+    after the other would never let others have their turn.
+    """
+    if loop is None or loop is here:
         callback(*args)
     else:
         loop.call_soon_threadsafe(callback, *args)
