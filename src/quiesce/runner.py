@@ -171,9 +171,12 @@ class Runner:
         if context is None:
             context = self._context
         self._go_on(loop)
-        task = loop.create_task(coroutine, context=context)
-        with self._triggers, self._known_to_the_process():
-            return self._run_main(task)
+        self._main = loop.create_task(coroutine, context=context)
+        try:
+            with self._triggers, self._known_to_the_process():
+                return self._run_main()
+        finally:
+            self._main = None
 
     def _go_on(self, loop: Any) -> None:
         """Forget what ended the run before this one: the program goes on."""
@@ -183,55 +186,57 @@ class Runner:
             ending.forget(loop)
         self._budget = self._sequence = None
 
-    def _run_main(self, task: Any) -> Any:
-        """Run the loop until `task` is done, and say what its outcome means."""
-        self._main = task
+    def _run_main(self) -> Any:
+        """Run the loop until main is done, and say what its outcome means.
+
+        Main is in no variable here or below: it holds the exception it was cancelled
+        with, whose traceback leads to these frames, and would hold itself.
+        """
         if self._triggers.signum is not None:
             self._ask()
         try:
-            return self._loop.run_until_complete(task)
+            return self._loop.run_until_complete(self._main)
         except BaseException as error:
-            if task.done():
-                self._note_failure(task, error)
+            if self._main.done():
+                self._note_failure(error)
                 raise
-            if self._triggers.signum is not None:
-                return self._end_main(task)
-            self._interrupted(task, error)
-            raise
-        finally:
-            self._main = None
+            if self._triggers.signum is None:
+                self._interrupted(error)
+                raise
+        # Order matters: how the loop was stopped is no part of what is raised here.
+        return self._end_main()
 
-    def _end_main(self, task: Any) -> Any:
+    def _end_main(self) -> Any:
         """Unwind a main that a signal asked to end; give or raise what comes of it."""
         triggers = self._triggers
         # Of a task that cannot say so, nobody knows: as in asyncio.
-        is_ours = hasattr(task, "uncancel") and not was_asked(task)
+        is_ours = hasattr(self._main, "uncancel") and not was_asked(self._main)
         sequence = self._begin(Reason(why.SIGNALLED, signum=triggers.signum))
-        sequence.end_main(task, main_only=not self._is_whole_program)
-        if not task.done():
+        sequence.end_main(self._main, main_only=not self._is_whole_program)
+        if not self._main.done():
             raise triggers.answer()
         if triggers.signum == signal.SIGINT and not triggers.hurried:
-            if task.cancelled() and is_ours:
+            if self._main.cancelled() and is_ours:
                 raise triggers.answer()
             # Main has dealt with the Ctrl-C by itself, as asyncio lets it.
             triggers.answered = True
-            return task.result()
-        if not task.cancelled() and task.exception() is not None:
-            self._note_failure(task, task.exception())
-            raise triggers.answer() from task.exception()
+            return self._main.result()
+        if has_failed(self._main):
+            self._note_failure(self._main.exception())
+            raise triggers.answer() from self._main.exception()
         raise triggers.answer()
 
-    def _interrupted(self, task: Any, error: BaseException) -> None:
+    def _interrupted(self, error: BaseException) -> None:
         """Unwind a main that was still waiting when something ended the loop's run."""
         if not isinstance(error, (KeyboardInterrupt, SystemExit)):
             # Somebody stopped the loop. Main is one of its tasks now.
             return
         sequence = self._begin(Reason(why.EXITED, error=error))
-        sequence.end_main(task, main_only=not self._is_whole_program)
-        if task.done() and not task.cancelled() and task.exception() is not None:
-            report_failure(self._loop, task)
+        sequence.end_main(self._main, main_only=not self._is_whole_program)
+        if has_failed(self._main):
+            report_failure(self._loop, self._main)
 
-    def _note_failure(self, task: Any, error: BaseException | None) -> None:
+    def _note_failure(self, error: BaseException | None) -> None:
         """See to it that main's error is seen although a signal has the last word."""
         triggers = self._triggers
         if triggers.signum == signal.SIGINT:
@@ -240,7 +245,7 @@ class Runner:
         if triggers.signum is None or triggers.answered:
             return
         if isinstance(error, Exception):
-            report_failure(self._loop, task)
+            report_failure(self._loop, self._main)
         elif not isinstance(error, exceptions.CancelledError):
             # With sys.exit() main has said itself how the program ends.
             triggers.answered = True
@@ -276,6 +281,7 @@ class Runner:
                     sequence.finish()
                 finally:
                     self._forget_loop()
+                    sequence.forget()
             self._bound_exit(sequence)
             self._say_how(sequence, error)
 
@@ -391,6 +397,11 @@ def reason_of(error: BaseException | None) -> Reason:
     if isinstance(error, (KeyboardInterrupt, SystemExit)):
         return Reason(why.EXITED, error=error)
     return Reason(why.RAISED, error=error)
+
+
+def has_failed(task: Any) -> bool:
+    """Tell whether `task` is done and ended with an exception of its own."""
+    return task.done() and not task.cancelled() and task.exception() is not None
 
 
 def refuse_running_loop(call: str) -> None:

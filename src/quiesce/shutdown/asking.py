@@ -10,6 +10,10 @@ asked again but by insisting:
 
 Until then a shielded job is spared, with all that it waits for; and so is whatever a
 cleanup waits for.
+
+The tasks are kept here and in no variable of the functions that run the loop: a task
+holds the exception that ended it, and the exception, by its traceback, the frames of
+those functions. Thousands of tasks would be left to the garbage collector.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core.awaited_by import waiters
-from quiesce.core.running import all_tasks
+from quiesce.core.running import pending_tasks
 from quiesce.shutdown.in_flight import is_cleaning_up
 
 if TYPE_CHECKING:
@@ -41,6 +45,25 @@ class Asking:
         self.asked: set[Any] = set()
         self.shielded: set[Any] = set()
         self.insisted = 0
+        # The tasks that were pending at the last look.
+        self.left: set[Any] = set()
+
+    def forget(self) -> None:
+        """Hold no task any longer."""
+        self.left = set()
+        self.ours.clear()
+        self.asked.clear()
+        self.shielded.clear()
+
+    def look(self) -> bool:
+        """Look who is left now; tell whether anybody is."""
+        self.left = self.pending()
+        return bool(self.left)
+
+    @property
+    def waited_for(self) -> set[Any]:
+        """Who was asked of those that were left, or else everybody: all are spared."""
+        return self.left & self.asked or self.left
 
     def note_shielded(self) -> None:
         """Remember who is shielded, before the first is asked and shields are gone."""
@@ -48,7 +71,7 @@ class Asking:
 
     def pending(self) -> set[Any]:
         """Return the tasks that are not done."""
-        return all_tasks(self.sequence.loop) - self.ours
+        return pending_tasks(self.sequence.loop) - self.ours
 
     # -- one after the other
 
@@ -65,25 +88,25 @@ class Asking:
             task.cancel()
             self.asked.add(task)
 
-    def next_round(self, pending: set[Any]) -> None:
-        """Ask everybody who is pending and not spared."""
-        new = pending - self.asked
-        if new:
-            new -= self.spared(pending)
-            self.ask(new)
+    def next_round(self) -> None:
+        """Ask everybody who is left and not spared."""
+        if new := self.left - self.asked:
+            self.ask(new - self.spared())
 
-    def spared(self, pending: set[Any]) -> set[Any]:
+    def spared(self) -> set[Any]:
         """Return who is shielded, and what they and cleanups wait for."""
         spared: set[Any] = set()
-        left = [task for task in pending if self.is_spared(task) or task in self.asked]
-        while left:
-            task = left.pop()
+        todo = [
+            task for task in self.left if self.is_spared(task) or task in self.asked
+        ]
+        while todo:
+            task = todo.pop()
             if self.is_spared(task):
                 spared.add(task)
             for awaited in awaited_tasks(task):
-                if awaited not in spared and awaited in pending:
+                if awaited not in spared and awaited in self.left:
                     spared.add(awaited)
-                    left.append(awaited)
+                    todo.append(awaited)
         return spared
 
     def is_spared(self, task: Any) -> bool:

@@ -48,11 +48,10 @@ def close_generators(sequence: Sequence) -> None:
 def end_late_tasks(sequence: Sequence) -> None:
     """End the tasks that cleanups of generators have begun."""
     asking = sequence.asking
-    late = asking.pending()
-    late -= asking.asked
-    if late:
-        asking.ask(late)
-        sequence.wait_for(late, sequence.budget.cut)
+    asking.left = asking.pending() - asking.asked
+    if asking.left:
+        asking.ask(asking.left)
+        sequence.wait_for(asking.left, sequence.budget.cut)
 
 
 def end_pool(sequence: Sequence, until: float) -> None:

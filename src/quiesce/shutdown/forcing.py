@@ -15,8 +15,7 @@ UNCLOSED: list[Any] = []
 
 def give_up(sequence: Sequence) -> None:
     """Name what is left, and close its coroutines: nothing is dropped pending."""
-    left = sequence.survivors()
-    if left:
+    if sequence.has_survivors() and (left := sequence.survivors()):
         if not sequence.hurried:
             sequence.forced = True
             sequence.report.forced(left)

@@ -6,21 +6,25 @@ the reserve, and whatever the tasks left.
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from quiesce.shutdown.asking import wait_for_connections
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from quiesce.shutdown.sequence import Sequence
 
 # How long main may unwind alone: so many seconds, or this share of the grace.
 MAIN_ALONE = 1.0
 MAIN_ALONE_SHARE = 0.25
+# Objects that a task makes when it is cancelled, more or less.
+OBJECTS_A_TASK = 20
 REST = "rest"
 
 
@@ -54,26 +58,25 @@ def end_main(sequence: Sequence) -> None:
     It has the loop for itself until it is done, or waits only for connections, which
     later phases end, or its time is over.
     """
-    main, budget = sequence.main, sequence.budget
-    if main is None or main.done():
+    if sequence.main is None or sequence.main.done():
         return
-    asking = sequence.asking
-    asking.ask([main])
+    budget, asking = sequence.budget, sequence.asking
+    asking.ask([sequence.main])
     if not sequence.main_only:
         limit = min(MAIN_ALONE, MAIN_ALONE_SHARE * budget.grace)
         sequence.wait_for(
-            [main],
+            [sequence.main],
             min(budget.began_at + limit, budget.cut),
-            enough=lambda: wait_for_connections({main}),
+            enough=lambda: wait_for_connections({sequence.main}),
         )
         return
-    while not main.done() and time.monotonic() < budget.cut:
+    while not sequence.main.done() and time.monotonic() < budget.cut:
         if sequence.hurried and not sequence.said_hurried:
             sequence.say_hurried()
-            asking.ask_again({main})
-        asking.insist_if_due({main})
-        sequence.wait_for([main], asking.next_moment())
-    if not main.done():
+            asking.ask_again([sequence.main])
+        asking.insist_if_due({sequence.main})
+        sequence.wait_for([sequence.main], asking.next_moment())
+    if not sequence.main.done():
         sequence.forced = True
 
 
@@ -82,40 +85,69 @@ def end_rest(sequence: Sequence) -> None:
     asking = sequence.asking
     if sequence.main is not None and not sequence.main.done():
         asking.asked.add(sequence.main)
-    while (pending := asking.pending()) and time.monotonic() < sequence.budget.cut:
+    while asking.look() and time.monotonic() < sequence.budget.cut:
         if sequence.hurried and not sequence.said_hurried:
             sequence.say_hurried()
-            asking.ask_again(pending)
-        elif not asking.insist_if_due(pending):
-            asking.next_round(pending)
-        finish_round(sequence, pending)
+            asking.ask_again(asking.left)
+        elif not asking.insist_if_due(asking.left):
+            asking.next_round()
+        finish_round(sequence)
 
 
-def finish_round(sequence: Sequence, pending: set[Any]) -> None:
+def finish_round(sequence: Sequence) -> None:
     """Wait until those who were asked are done, or it is time to insist."""
     asking = sequence.asking
-    until = asking.next_moment()
-    waited_for = pending & asking.asked or pending
-    if sequence.wait_for(
-        waited_for, until, enough=lambda: hold_only_servers(sequence, waited_for)
-    ):
-        report_failures(sequence, waited_for)
+    with fewer_collections(len(asking.waited_for)):
+        ended = sequence.wait_for(
+            asking.waited_for,
+            asking.next_moment(),
+            enough=closes_idle_connections(sequence),
+        )
+    if ended:
+        report_failures(sequence)
 
 
-def hold_only_servers(sequence: Sequence, tasks: set[Any]) -> bool:
-    """Close the connections once tasks wait for nothing but their end."""
-    from quiesce.shutdown.connections import close_connections
+def closes_idle_connections(sequence: Sequence) -> Callable[[], bool] | None:
+    """Return what closes the connections once tasks wait for nothing but their end.
 
-    if wait_for_connections({task for task in tasks if not task.done()}):
-        close_connections(sequence.loop)
-    return False
+    None where there are none.
+    """
+    from quiesce.shutdown.connections import close_connections, open_transports
+
+    if not open_transports(sequence.loop):
+        return None
+
+    def look() -> bool:
+        left = {task for task in sequence.asking.waited_for if not task.done()}
+        if wait_for_connections(left):
+            close_connections(sequence.loop)
+        return False
+
+    return look
 
 
-def report_failures(sequence: Sequence, tasks: set[Any]) -> None:
-    """Report what went wrong in the cleanups of `tasks`, unless somebody has asked."""
+@contextmanager
+def fewer_collections(tasks: int) -> Generator[None]:
+    """Let the garbage collector wait until more was made than so many tasks need.
+
+    Each leaves an exception and its traceback when it is cancelled. To look again and
+    again for cycles among thousands of them takes longer than all the rest.
+    """
+    before = gc.get_threshold()
+    if before[0] and gc.isenabled():
+        gc.set_threshold(max(before[0], OBJECTS_A_TASK * tasks), *before[1:])
+    try:
+        yield
+    finally:
+        if gc.get_threshold() != before:
+            gc.set_threshold(*before)
+
+
+def report_failures(sequence: Sequence) -> None:
+    """Report what went wrong in the cleanups of a round, unless somebody has asked."""
     from quiesce.shutdown.sequence import report_failure
 
-    for task in tasks:
+    for task in sequence.asking.waited_for:
         if (
             task is not sequence.main
             and not task.cancelled()

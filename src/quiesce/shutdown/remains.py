@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from quiesce.core.running import all_tasks
+from quiesce.core.running import pending_tasks
 from quiesce.loop import Loop
 from quiesce.shutdown import children, connections, survivors
 
@@ -19,7 +19,7 @@ def remains_of(loop: Any, ours: set[Any], *, connected: bool) -> list[Survivor]:
     Connections count where they are waited for, if `connected`. `ours` are tasks that
     do the work of the end.
     """
-    left = survivors.of_tasks(all_tasks(loop) - ours)
+    left = survivors.of_tasks(pending_tasks(loop) - ours)
     if isinstance(loop, Loop):
         left += map(survivors.of_generator, loop.async_generators.unclosed())
         left += map(survivors.of_child, children.running(loop))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from quiesce.loop import Loop
 from quiesce.shutdown.asking import Asking
 from quiesce.shutdown.budget import AT_ONCE
 from quiesce.shutdown.phases import PHASES, REST
@@ -96,14 +97,21 @@ class Sequence:
     def end_main(self, main: Any, *, main_only: bool) -> None:
         """Let `main` unwind; where it must not wait alone, beside the other tasks."""
         self.main, self.main_only = main, main_only
+        # A task's traceback holds this frame: see `asking`.
+        del main
         self.advance("main")
-        if not main.done() and not main_only:
+        if not self.main.done() and not main_only:
             self.advance(REST)
 
     def finish(self) -> None:
         """Go through all phases that are left, and give the account of them."""
         self.advance(self.phases_left[-1].name if self.phases_left else "")
         self.report.write(self.reason.forced_status if self.forced else None)
+
+    def forget(self) -> None:
+        """Hold no task any longer: whoever is done may go."""
+        self.main = None
+        self.asking.forget()
 
     def hurry(self) -> None:
         """Give everything one more second; called by a signal handler at any time."""
@@ -140,6 +148,8 @@ class Sequence:
         is asked from time to time, says so.
         """
         all_done = Countdown(self.loop, futures).all_done
+        # A task's traceback holds this frame: see `asking`.
+        del futures
         hurried = self.hurried
         look = FIRST_LOOK
         while not all_done.done():
@@ -193,6 +203,21 @@ class Sequence:
         return task
 
     # -- what is left
+
+    def has_survivors(self) -> bool:
+        """Tell whether anything may still be there, at no great price."""
+        from quiesce.shutdown.connections import open_transports
+
+        loop = self.loop
+        return bool(self.asking.pending()) or (
+            isinstance(loop, Loop)
+            and bool(
+                loop.async_generators.closing
+                or loop.children
+                or loop.executor.busy()
+                or (self.is_closing and open_transports(loop))
+            )
+        )
 
     def survivors(self) -> list[Any]:
         """Describe everything that is still there."""

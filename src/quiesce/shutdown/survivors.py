@@ -31,7 +31,7 @@ P = ParamSpec("P")
 # So many tasks that wait alike are described one by one; the others are counted.
 ONE_BY_ONE = 10
 # Beyond so many tasks none is looked at: a report must not take longer than the rest.
-LOOKED_AT = 20_000
+LOOKED_AT = 2_000
 
 
 @dataclass(frozen=True, slots=True)
