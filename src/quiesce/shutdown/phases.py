@@ -10,7 +10,6 @@ import gc
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quiesce.shutdown.asking import wait_for_connections
@@ -28,12 +27,14 @@ OBJECTS_A_TASK = 20
 REST = "rest"
 
 
-@dataclass(frozen=True, slots=True)
 class Phase:
     """One step of an end."""
 
-    name: str
-    run: Callable[[Sequence], None]
+    __slots__ = ("name", "run")
+
+    def __init__(self, name: str, run: Callable[[Sequence], None]) -> None:
+        self.name = name
+        self.run = run
 
 
 def drain(sequence: Sequence) -> None:

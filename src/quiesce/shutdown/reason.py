@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
 
 # What a program that had to be forced ends with, where no signal asked for the end: the
 # status for an internal software error in sysexits(3).
@@ -16,7 +15,6 @@ EXITED = "exit"
 CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True)
 class Reason:
     """What asked for the end.
 
@@ -24,9 +22,15 @@ class Reason:
     arrived, something raised SystemExit or KeyboardInterrupt, or a runner was closed.
     """
 
-    kind: str
-    signum: int | None = None
-    error: BaseException | None = None
+    # No dataclass: to make one takes longer than a short program's end.
+    __slots__ = ("error", "kind", "signum")
+
+    def __init__(
+        self, kind: str, signum: int | None = None, error: BaseException | None = None
+    ) -> None:
+        self.kind = kind
+        self.signum = signum
+        self.error = error
 
     def __str__(self) -> str:
         if self.signum is not None:
