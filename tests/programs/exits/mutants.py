@@ -1,10 +1,164 @@
-"""Each mutant switches one mechanism of the exit off; its scenarios must fail then."""
+"""Each mutant switches one mechanism of the end off; its scenario must fail then.
+
+`test_mutants` says which scenario. Imported by the scenarios' programs too, which apply
+a mutant to themselves: the modules of ``quiesce.shutdown`` are never compiled.
+"""
 
 from __future__ import annotations
 
-MUTANTS = {}
+import os
+import signal
+import sys
+import traceback
+from importlib import import_module
+
+# The status of a program to which a mutant could not be applied.
+NOT_APPLIED = 99
 
 
-def apply(name: str) -> None:
-    """Switch the mechanism off in this process, a scenario's program."""
-    MUTANTS[name]()
+def apply(name):
+    """Switch a mechanism off in this process, a scenario's program."""
+    try:
+        MUTANTS[name]()
+    except BaseException:  # noqa: BLE001 - that mutant would seem to be caught
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(NOT_APPLIED)
+
+
+def nothing(*_, **__):
+    return None
+
+
+def replaced(owner, name, value=nothing):
+    """Return what sets ``name`` of `owner`, a module or ``module:class``."""
+
+    def replace():
+        module, _, of_class = owner.partition(":")
+        place = import_module(f"quiesce.{module}")
+        if of_class:
+            place = getattr(place, of_class)
+        former = getattr(place, name)
+        new = value(former) if getattr(value, "changes", False) else value
+        setattr(place, name, new)
+
+    return replace
+
+
+def changes(function):
+    """Mark what makes the new value from the former one."""
+    function.changes = True
+    return function
+
+
+def without_phase(name):
+    """Return what keeps one of the phases from doing anything."""
+
+    def remove():
+        phases = import_module("quiesce.shutdown.phases")
+        numbers = [n for n, phase in enumerate(phases.PHASES) if phase.name == name]
+        (number,) = numbers
+        phases.PHASES[number] = phases.Phase(name, nothing)
+
+    return remove
+
+
+def without_insisting(number):
+    def remove():
+        insistence = import_module("quiesce.shutdown.asking").INSISTENCE
+        share, _ = insistence[number]
+        insistence[number] = share, nothing
+
+    return remove
+
+
+def without_signal(signum):
+    @changes
+    def holds_others(former):
+        def hold(self):
+            self.handlers.pop(signum, None)
+            former(self)
+
+        return hold
+
+    return replaced("shutdown.triggers:HeldSignals", "hold", holds_others)
+
+
+@changes
+def once(former):
+    """Let only the first call of a method do something."""
+    called = []
+
+    def first_only(self, *arguments):
+        if not called:
+            called.append(True)
+            former(self, *arguments)
+
+    return first_only
+
+
+@changes
+def hurried_by_any_signal(former):
+    def heard(self, signum, frame):
+        if self.signum is not None:
+            self.hurry()
+        former(self, signum, frame)
+
+    return heard
+
+
+class Forgetful(list):
+    """A list to which nothing can be added."""
+
+    def append(self, _):
+        return
+
+
+MUTANTS = {
+    # triggers
+    "SIGINT asks nobody": without_signal(signal.SIGINT),
+    "SIGTERM asks nobody": without_signal(signal.SIGTERM),
+    "SIGHUP asks nobody": without_signal(signal.SIGHUP),
+    "ignored signals are held": replaced(
+        "shutdown.triggers", "is_default", lambda *_: True
+    ),
+    "handlers stay": replaced("shutdown.triggers:HeldSignals", "release"),
+    "forked children keep the handlers": replaced(
+        "shutdown.triggers", "HELD", Forgetful()
+    ),
+    "two Ctrl-C are never one": replaced("shutdown.triggers", "SAME_CTRL_C", 0.0),
+    "a later Ctrl-C is not heard": replaced("shutdown.triggers", "SAME_CTRL_C", 1e9),
+    "any signal hurries": replaced(
+        "shutdown.triggers:Triggers", "heard", hurried_by_any_signal
+    ),
+    # phases
+    "phase drain": without_phase("drain"),
+    "phase main": without_phase("main"),
+    "phase rest": without_phase("rest"),
+    "phase close": without_phase("close"),
+    "phase force": without_phase("force"),
+    # inside them
+    "sockets go on listening": replaced("shutdown.connections", "stop_accepting"),
+    "main is never alone": replaced("shutdown.phases", "MAIN_ALONE", 0.0),
+    "main waits alone for connections": replaced(
+        "shutdown.phases", "wait_for_connections", lambda *_: False
+    ),
+    "everybody is asked once more": replaced(
+        "shutdown.asking", "was_asked", lambda _: False
+    ),
+    "only one round is asked": replaced("shutdown.asking:Asking", "next_round", once),
+    "nobody insists at half": without_insisting(0),
+    "nobody insists at three quarters": without_insisting(1),
+    "shields protect nobody": replaced(
+        "shutdown.asking", "is_shielded", lambda _: False
+    ),
+    "nothing is said of a slow end": replaced("shutdown.report:Report", "slow"),
+    # beside the loop
+    "runs in threads are not told": replaced(
+        "shutdown.runs_in_threads:Runs", "tell_at_exit"
+    ),
+    "the exit is not bound": replaced("shutdown.process_wide", "bound_exit"),
+    # quiesce run
+    "open loops stay open": replaced("cli.run", "end_open_loops"),
+    "no death by the signal": replaced("cli.run:LastAct", "die_of"),
+}

@@ -21,6 +21,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.programs.exits.mutants import NOT_APPLIED
 from tests.programs.exits.ways import WAYS
 
 HEAD = Path(__file__).parent / "head"
@@ -102,18 +103,20 @@ class Outcome:
 class Program:
     """A program that runs; leaving the ``with`` block kills it and what it started."""
 
-    def __init__(self, way, text, *, grace, environment, options, ignoring, terminal):
-        self.way = way
+    def __init__(
+        self, scenario, text, *, grace, environment, options, ignoring, terminal
+    ):
+        self.way, self.mutant = scenario.way, scenario.mutant
         self.identity = uuid.uuid4().hex
         self.folder = Path(tempfile.mkdtemp(prefix="quiesce-exits-"))
         self.path = self.folder / "program.py"
         self.path.write_text("from program_head import *\n" + textwrap.dedent(text))
-        self.limit = TOO_LONG + (DEFAULT_GRACE if grace is None else grace)
+        self.limit = scenario.patience + (DEFAULT_GRACE if grace is None else grace)
         self.err = (self.folder / "err").open("w+b")
         self.unread, self.lines, self.heard = b"", [], 0
         self.outcome = None
         self.terminal = terminal
-        words = [*WAYS[way], *map(str, options), str(self.path)]
+        words = [*WAYS[self.way], *map(str, options), str(self.path)]
         variables = {**self.variables(grace), **(environment or {})}
         if ignoring:
             ignores = f"trap '' {' '.join(str(int(n)) for n in ignoring)}; exec \"$@\""
@@ -134,8 +137,8 @@ class Program:
         kept["QUIESCE_EXITS_WAY"] = self.way
         kept["QUIESCE_EXITS_LOG"] = str(self.folder / "log")
         kept["QUIESCE_EXITS_ID"] = self.identity
-        if "QUIESCE_EXITS_MUTANT" in os.environ:
-            kept["QUIESCE_EXITS_MUTANT"] = os.environ["QUIESCE_EXITS_MUTANT"]
+        if self.mutant is not None:
+            kept["QUIESCE_EXITS_MUTANT"] = self.mutant
         if grace is not None:
             kept["QUIESCE_GRACE"] = str(grace)
         return kept
@@ -269,6 +272,8 @@ class Program:
             seconds,
             left_behind,
         )
+        if outcome.status == NOT_APPLIED:
+            raise RuntimeError(outcome.err)
         self.outcome = outcome
         assert not hung, f"hung: {outcome}"
         for words in NEVER_SAID:
@@ -327,8 +332,10 @@ def kill(pid, signum=signal.SIGKILL):
 class Scenario:
     """Runs programs in one way; what a scenario's function is handed."""
 
-    def __init__(self, way):
+    def __init__(self, way, mutant=None, patience=TOO_LONG):
         self.way = way
+        self.mutant = mutant
+        self.patience = patience
         self.programs = []
 
     def start(
@@ -347,7 +354,7 @@ class Scenario:
         run`; `ignoring` names signals as nohup does.
         """
         program = Program(
-            self.way,
+            self,
             text,
             grace=grace,
             environment=environment,

@@ -13,7 +13,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 # A cleanup that never ends, in the place where main can be.
 STUCK = """
 async def main():
-    task = start("stuck", 3600)
+    task = start("stuck", for_ever)
     await asyncio.sleep(0)
     say()
     {end}
@@ -34,11 +34,23 @@ def test_a_cleanup_that_never_ends_is_forced_and_the_status_tells_the_signal(
     assert outcome.gone_within(1 + 1)
 
 
+@pytest.mark.parametrize(
+    "end", ["return", "raise ValueError('of main')", "sys.exit(0)", "sys.exit(3)"]
+)
+def test_a_cleanup_that_never_ends_is_forced_with_status_70(scenario, end):
+    with scenario.start(filled(STUCK, end=end), grace=1) as program:
+        program.wait_for("ready")
+        outcome = program.end()
+    assert outcome.status == 70
+    assert outcome.gone_within(1 + 1)
+    assert outcome.err.count("ValueError: of main") == ("ValueError" in end)
+
+
 def test_a_cleanup_of_main_that_never_ends_is_forced(scenario):
     text = """
     async def main():
         say()
-        await sleeper("main", 3600)
+        await sleeper("main", for_ever)
 
     run(main())
     """
@@ -47,17 +59,85 @@ def test_a_cleanup_of_main_that_never_ends_is_forced(scenario):
     assert outcome.gone_within(1 + 1)
 
 
+def test_what_was_forced_is_named_with_the_line_where_it_was_stuck(scenario):
+    text = """
+    async def never_ends():
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            while True:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()  # stuck
+
+    async def main():
+        asyncio.create_task(never_ends(), name="of-mine")
+        await asyncio.sleep(0)
+        say()
+        await asyncio.sleep(3600)
+
+    run(main())
+    """
+    with scenario.start(text, grace=1) as program:
+        program.wait_for("ready")
+        program.send(signal.SIGTERM)
+        outcome = program.end()
+        line = program.line_of("# stuck")
+    assert "of-mine" in outcome.err
+    assert "never_ends" in outcome.err
+    assert f"program.py:{line}" in outcome.err
+
+
+def test_exit_functions_run_and_output_is_flushed_when_forced(scenario):
+    text = """
+    atexit.register(log, "exit function")
+
+    async def main():
+        start("stuck", for_ever)
+        await asyncio.sleep(0)
+        say()
+        print("buffered")
+
+    try:
+        run(main())
+    finally:
+        log("finally")
+    """
+    outcome = scenario.ended(text, grace=1)
+    assert outcome.status == 70
+    assert outcome.log == ["finally", "exit function"]
+    assert outcome.out == ["ready", "buffered"]
+
+
+def test_the_outer_finally_blocks_of_what_is_forced_run(scenario):
+    text = """
+    async def nested():
+        try:
+            await sleeper("inner", for_ever)
+        finally:
+            log("outer")
+
+    async def main():
+        asyncio.create_task(nested())
+        await asyncio.sleep(0)
+        say()
+
+    run(main())
+    """
+    outcome = scenario.ended(text, grace=1)
+    assert (outcome.status, outcome.log) == (70, ["outer"])
+
+
 def test_main_and_the_rest_share_one_grace(scenario):
     text = """
     async def main():
         for number in range(3):
-            start(f"stuck {number}", 3600)
+            start(f"stuck {number}", for_ever)
         await asyncio.sleep(0)
         say()
         try:
             await asyncio.sleep(3600)
         finally:
-            await sleeper("main", 3600)
+            await sleeper("main", for_ever)
 
     run(main())
     """
@@ -95,12 +175,44 @@ def test_cleanups_run_beside_each_other_not_one_after_the_other(scenario):
     assert (outcome.status, outcome.log) == (0, ["background"] * 20)
 
 
+@pytest.mark.ways("quiesce.run")
+def test_the_grace_can_be_given_to_run(scenario):
+    text = filled(STUCK, end="return").replace("run(main())", "run(main(), grace=1)")
+    with scenario.start(text, grace=60) as program:
+        program.wait_for("ready")
+        outcome = program.end()
+    assert outcome.status == 70
+    assert outcome.gone_within(1 + 1)
+
+
+@pytest.mark.ways("quiesce.run")
+def test_the_grace_can_be_given_to_a_runner(scenario):
+    text = filled(STUCK, end="return").replace(
+        "run(main())", "with Runner(grace=1) as runner:\n    runner.run(main())"
+    )
+    with scenario.start(text, grace=60) as program:
+        program.wait_for("ready")
+        outcome = program.end()
+    assert outcome.status == 70
+    assert outcome.gone_within(1 + 1)
+
+
+@pytest.mark.ways("quiesce run")
+def test_the_grace_can_be_given_to_quiesce_run(scenario):
+    text = filled(STUCK, end="return")
+    with scenario.start(text, grace=60, options=["--grace", 1]) as program:
+        program.wait_for("ready")
+        outcome = program.end()
+    assert outcome.status == 70
+    assert outcome.gone_within(1 + 1)
+
+
 @pytest.mark.whole
 def test_the_default_grace_fits_in_ten_seconds_and_allows_six(scenario):
     text = """
     async def main():
         start("honest", 5.5)
-        start("stuck", 3600)
+        start("stuck", for_ever)
         await asyncio.sleep(0)
         say()
 

@@ -52,8 +52,9 @@ SWALLOWS_ONCE = """
         share()
     try:
         await asyncio.sleep(3600)
-    finally:
+    except asyncio.CancelledError:
         log("at half" if 0.4 < share() < 0.74 else share())
+        raise
 """
 SWALLOWS_IN_THE_HANDLER = """
     try:
@@ -62,8 +63,9 @@ SWALLOWS_IN_THE_HANDLER = """
         share()
         try:
             await asyncio.sleep(3600)
-        finally:
+        except asyncio.CancelledError:
             log("at three quarters" if 0.65 < share() < 0.95 else share())
+            raise
 """
 
 
@@ -93,6 +95,45 @@ def test_a_task_that_may_be_in_its_cleanup_is_asked_again_at_three_quarters(
     )
     outcome = scenario.interrupted(text, grace=4)
     assert outcome.log == ["at three quarters"]
+    assert outcome.tells(signal.SIGINT)
+
+
+@pytest.mark.parametrize("kind", ["finally", "except", "async with"])
+def test_an_honest_cleanup_that_takes_over_half_of_the_grace_is_not_cut(scenario, kind):
+    works = {
+        "finally": """
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(2.5)
+            log("cleaned up")
+        """,
+        "except": """
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            await asyncio.sleep(2.5)
+            log("cleaned up")
+            raise
+        """,
+        "async with": """
+        @contextlib.asynccontextmanager
+        async def resource():
+            try:
+                yield
+            finally:
+                await asyncio.sleep(2.5)
+                log("cleaned up")
+
+        async with resource():
+            await asyncio.sleep(3600)
+        """,
+    }
+    text = filled(
+        PROGRAM, work=works[kind], place=PLACES["a background task"], tasks=""
+    )
+    outcome = scenario.interrupted(text, grace=4)
+    assert outcome.log == ["cleaned up"]
     assert outcome.tells(signal.SIGINT)
 
 
@@ -165,6 +206,30 @@ def test_a_task_that_swallowed_and_returns_by_itself_is_not_asked_again(scenario
     outcome = scenario.interrupted(text, grace=4)
     assert outcome.log == ["swallowed", "went on"]
     assert outcome.tells(signal.SIGINT)
+
+
+def test_a_swallower_does_not_cut_the_cleanup_of_another(scenario):
+    text = """
+    async def swallows():
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                pass
+
+    async def main():
+        asyncio.create_task(swallows())
+        start("honest", 1.2)
+        await asyncio.sleep(0)
+        say()
+        await asyncio.sleep(3600)
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, grace=2)
+    assert outcome.log == ["honest"]
+    assert outcome.tells_force(signal.SIGINT)
+    assert outcome.gone_within(2 + 1)
 
 
 def test_a_task_that_the_program_cancelled_and_that_swallowed_it_is_asked(scenario):

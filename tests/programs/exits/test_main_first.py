@@ -88,6 +88,19 @@ PLACES = {
 }
 
 
+def test_children_of_a_background_task_group_are_cancelled_once_at_mains_return(
+    scenario,
+):
+    text = filled(
+        GROUP,
+        tasks="",
+        place="asyncio.create_task(group_of_children())\nawait asyncio.sleep(0.05)",
+    )
+    outcome = scenario.ended(text.replace("{nested}", "True"))
+    assert outcome.log == ["cleaned up"] * 4 + ["left"]
+    assert (outcome.status, outcome.is_silent) == (0, True)
+
+
 @pytest.mark.parametrize("how", ["await child", "await asyncio.gather(child, child2)"])
 def test_what_a_background_task_awaits_is_cancelled_once(scenario, how):
     text = """
@@ -173,6 +186,29 @@ WAITS = {
         log("left")
     """,
 }
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_what_main_waits_for_in_its_cleanup_is_cancelled_after_a_while(
+    scenario, signum
+):
+    text = """
+    async def main():
+        task = start("background", 0.05)
+        await asyncio.sleep(0)
+        say()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            began = time.monotonic()
+            await asyncio.wait([task])
+            log("in time" if time.monotonic() - began < 1.9 else "late")
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, by=signum)
+    assert outcome.log == ["background", "in time"]
+    assert outcome.tells(signum)
 
 
 def test_with_little_grace_main_is_alone_for_a_quarter_of_it(scenario):

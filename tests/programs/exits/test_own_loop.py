@@ -142,6 +142,26 @@ loop.run_until_complete(fails())
     assert outcome.tracebacks == 1
 
 
+def test_what_is_left_and_never_ends_is_forced_at_exit(scenario):
+    text = (
+        HEAD
+        + """
+async def short():
+    start("stuck", for_ever)
+    await asyncio.sleep(0)
+
+loop.run_until_complete(short())
+say()
+"""
+    )
+    with scenario.start(text, grace=1) as program:
+        program.wait_for("ready")
+        outcome = program.end()
+    assert outcome.status == 70
+    assert outcome.gone_within(1 + 1)
+    assert "stuck" in outcome.err
+
+
 @pytest.mark.parametrize("signum", SIGNALS)
 def test_what_never_ends_after_a_signal_is_forced_at_exit(scenario, signum):
     text = (
@@ -149,7 +169,7 @@ def test_what_never_ends_after_a_signal_is_forced_at_exit(scenario, signum):
         + """
 async def never_ends():
     loop.call_later(0.05, say)
-    await sleeper("main", 3600)
+    await sleeper("main", for_ever)
 
 loop.run_until_complete(never_ends())
 """

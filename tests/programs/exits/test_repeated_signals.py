@@ -30,8 +30,8 @@ run(main())
 # Whose cleanups never end; two of them beside main's.
 STUCK = """
 async def main():
-    start("stuck-1", 3600)
-    start("stuck-2", 3600)
+    start("stuck-1", for_ever)
+    start("stuck-2", for_ever)
     asyncio.current_task().set_name("stuck-0")
     await asyncio.sleep(0)
     say()
@@ -39,7 +39,7 @@ async def main():
         await asyncio.sleep(3600)
     finally:
         say("cleaning")
-        await sleeper("main", 3600)
+        await sleeper("main", for_ever)
 
 try:
     run(main())

@@ -103,7 +103,7 @@ def test_a_main_that_never_ends_is_forced(scenario, signum):
     text = """
     async def main():
         say()
-        await sleeper("main", 3600)
+        await sleeper("main", for_ever)
 
     with Runner() as runner:
         runner.run(main())
@@ -111,6 +111,24 @@ def test_a_main_that_never_ends_is_forced(scenario, signum):
     outcome = scenario.interrupted(text, by=signum, grace=1)
     assert outcome.tells_force(signum)
     assert outcome.gone_within(1 + 1)
+
+
+def test_a_background_task_that_never_ends_is_forced_at_close(scenario):
+    text = """
+    async def main():
+        start("stuck", for_ever)
+        await asyncio.sleep(0)
+
+    with Runner() as runner:
+        runner.run(main())
+        say()
+    """
+    with scenario.start(text, grace=1) as program:
+        program.wait_for("ready")
+        outcome = program.end()
+    assert outcome.status == 70
+    assert outcome.gone_within(1 + 1)
+    assert "stuck" in outcome.err
 
 
 @pytest.mark.parametrize("signum", SIGNALS)

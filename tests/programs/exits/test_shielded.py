@@ -62,7 +62,7 @@ def test_a_shielded_job_that_cannot_end_is_forced(scenario):
     text = """
     async def main():
         asyncio.get_running_loop().call_later(0.05, say)
-        await asyncio.shield(sleeper("job", 3600))
+        await asyncio.shield(sleeper("job", for_ever))
 
     run(main())
     """

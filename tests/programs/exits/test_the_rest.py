@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 
 import pytest
 
@@ -244,33 +245,20 @@ def test_a_task_whose_timeout_has_cancelled_it_is_not_cancelled_again(scenario):
     assert outcome.log == ["cleaned up"]
 
 
-@pytest.mark.whole
-def test_a_chain_that_main_awaits_is_cancelled_without_recursion(scenario):
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")
+@pytest.mark.parametrize("end", ENDS)
+def test_eager_tasks_end_like_others(scenario, end):
     text = """
-    ended = 0
-
-    async def link(next_one):
-        global ended
-        try:
-            await (next_one or asyncio.sleep(3600))
-        finally:
-            ended += 1
-
     async def main():
-        task = None
-        for _ in range(30_000):
-            task = asyncio.create_task(link(task))
-        asyncio.get_running_loop().call_later(0.1, say)
-        await task
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(asyncio.eager_task_factory)
+        tasks = [start("background", 0.05) for _ in range(3)]
+        {end}
 
-    try:
-        run(main())
-    finally:
-        log(ended)
+    run(main())
     """
-    outcome = scenario.interrupted(text)
-    assert outcome.log == ["30000"]
-    assert outcome.tells(signal.SIGINT)
+    outcome = ended(scenario, text, end)
+    assert outcome.log == ["background"] * 3
     assert outcome.is_silent
 
 

@@ -194,6 +194,40 @@ thread.start()
 DAEMONS = [False, True]
 
 
+@pytest.mark.parametrize("daemon", DAEMONS)
+def test_a_run_in_a_thread_ends_when_ctrl_c_ends_the_main_thread(scenario, daemon):
+    text = filled(IN_A_THREAD, then="time.sleep(3600)")
+    outcome = scenario.interrupted(text.replace("{daemon}", str(daemon)))
+    assert outcome.log == ["main", "background"]
+    assert outcome.tells(signal.SIGINT)
+    assert outcome.err.count("KeyboardInterrupt\n") == 1
+
+
+@pytest.mark.ways("quiesce run")
+def test_a_run_in_a_thread_ends_when_sigterm_ends_the_main_thread(scenario):
+    text = filled(IN_A_THREAD, then="time.sleep(3600)").replace("{daemon}", "False")
+    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    assert outcome.log == ["main", "background"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent
+
+
+@pytest.mark.parametrize("daemon", DAEMONS)
+@pytest.mark.parametrize("then", ["pass", "sys.exit(3)", "raise ValueError('main')"])
+def test_a_run_in_a_thread_ends_when_the_interpreter_begins_to_exit(
+    scenario, daemon, then
+):
+    text = filled(
+        IN_A_THREAD.replace("    say()\n", "    began.set()\n"),
+        then=f"began.wait()\n{then}",
+    )
+    text = "began = threading.Event()\n" + text.replace("{daemon}", str(daemon))
+    outcome = scenario.ended(text)
+    assert outcome.log == ["main", "background"]
+    assert outcome.status == {"p": 0, "s": 3, "r": 1}[then[0]]
+    assert outcome.tracebacks == (then[0] == "r")
+
+
 def test_a_run_in_a_thread_that_returns_ends_its_background_tasks(scenario):
     text = """
     async def main():
@@ -214,7 +248,7 @@ def test_a_run_in_a_thread_that_returns_ends_its_background_tasks(scenario):
 def test_a_run_in_a_thread_never_ends_the_process(scenario):
     text = """
     async def main():
-        start("stuck", 3600)
+        start("stuck", for_ever)
         await asyncio.sleep(0)
 
     thread = threading.Thread(target=run, args=[main()])
@@ -225,6 +259,40 @@ def test_a_run_in_a_thread_never_ends_the_process(scenario):
     outcome = scenario.ended(text, grace=1)
     assert outcome.log == ["went on"]
     assert outcome.gone_within(1 + 1)
+
+
+def test_a_stuck_run_in_a_thread_does_not_hold_the_process_past_the_grace(scenario):
+    text = """
+    async def main():
+        say()
+        await sleeper("stuck", for_ever)
+
+    threading.Thread(target=run, args=[main()]).start()
+    time.sleep(3600)
+    """
+    outcome = scenario.interrupted(text, grace=1)
+    assert outcome.status != 0
+    assert outcome.gone_within(1 + 1)
+
+
+def test_runs_in_two_threads_end_beside_each_other(scenario):
+    text = """
+    async def main(name):
+        start("background", 0.3)
+        await asyncio.sleep(0)
+        ready.wait()
+        await sleeper("main", 0.3)
+
+    ready = threading.Barrier(4)
+    for name in range(3):
+        threading.Thread(target=run, args=[main(name)]).start()
+    ready.wait()
+    say()
+    time.sleep(3600)
+    """
+    outcome = scenario.interrupted(text)
+    assert sorted(outcome.log) == ["background"] * 3 + ["main"] * 3
+    assert outcome.tells(signal.SIGINT)
 
 
 def test_sys_exit_in_a_run_in_a_thread_ends_that_thread_alone(scenario):

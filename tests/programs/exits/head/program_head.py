@@ -17,6 +17,7 @@ import threading
 import time
 
 WAY = os.environ["QUIESCE_EXITS_WAY"]
+for_ever = float("inf")
 LOG = os.open(os.environ["QUIESCE_EXITS_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 if WAY == "quiesce.run":
@@ -44,12 +45,22 @@ def say(text: object = "ready") -> None:
 
 
 async def sleeper(name: object, cleanup: float = 0.0) -> None:
-    """Sleep for ever; log the name once a cleanup that takes so long has ended."""
+    """Sleep for ever; log the name once a cleanup that takes so long has ended.
+
+    One that takes `for_ever` cannot be cancelled either.
+    """
     try:
         await asyncio.sleep(3600)
     finally:
-        await asyncio.sleep(cleanup)
+        await (never_ends() if cleanup == for_ever else asyncio.sleep(cleanup))
         log(name)
+
+
+async def never_ends() -> None:
+    """Sleep for ever, whoever asks."""
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
 
 
 def start(name: object, cleanup: float = 0.0) -> asyncio.Task[None]:
@@ -77,8 +88,10 @@ __all__ = [
     "asyncio_tasks",
     "atexit",
     "contextlib",
+    "for_ever",
     "functools",
     "log",
+    "never_ends",
     "os",
     "run",
     "say",

@@ -1,0 +1,163 @@
+"""Each mechanism of the end is needed: without it, its scenario fails"""
+
+from __future__ import annotations
+
+import signal
+from importlib import import_module
+
+import pytest
+
+from tests.programs.exits.mutants import MUTANTS
+from tests.programs.exits.scenario import Scenario
+
+pytestmark = [pytest.mark.whole, pytest.mark.ways("quiesce.run")]
+
+# Seconds beyond the grace until a mutant hangs.
+PATIENCE = 4.0
+
+INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+# The file and the name of a scenario without "test_", and its parameters.
+FAILS = {
+    "SIGINT asks nobody": (
+        "repeated_signals",
+        "two_interrupts_that_are_heard_shortly_after_another_are_one",
+        {},
+    ),
+    "SIGTERM asks nobody": (
+        "triggers",
+        "a_signal_ends_main_and_then_the_rest",
+        {"signum": TERM},
+    ),
+    "SIGHUP asks nobody": (
+        "triggers",
+        "a_hang_up_of_the_terminal_ends_the_program_as_sighup_does",
+        {},
+    ),
+    "ignored signals are held": (
+        "handlers",
+        "a_signal_that_was_ignored_at_start_stays_ignored",
+        {"ignored": HUP, "other": INT},
+    ),
+    "handlers stay": (
+        "handlers",
+        "the_handlers_are_restored_afterwards",
+        {"end": "a return"},
+    ),
+    "forked children keep the handlers": (
+        "where_it_runs",
+        "a_signal_to_a_forked_child_leaves_its_parent_running",
+        {"signum": TERM},
+    ),
+    "two Ctrl-C are never one": (
+        "repeated_signals",
+        "two_interrupts_that_are_heard_shortly_after_another_are_one",
+        {},
+    ),
+    "a later Ctrl-C is not heard": (
+        "repeated_signals",
+        "a_later_ctrl_c_means_now",
+        {"first": INT},
+    ),
+    "any signal hurries": (
+        "repeated_signals",
+        "a_repeated_termination_does_not_shorten_a_cleanup",
+        {"first": TERM, "again": TERM},
+    ),
+    "phase drain": ("main_first", "listening_sockets_stop_first", {}),
+    "phase main": (
+        "main_first",
+        "mains_cleanup_may_use_a_background_task",
+        {"signum": INT},
+    ),
+    "phase rest": (
+        "insist",
+        "a_task_that_swallows_once_is_asked_again_at_half_of_the_grace",
+        {"place": "a background task", "tasks": "own tasks"},
+    ),
+    "phase close": (
+        "threads",
+        "work_that_waits_for_a_thread_of_the_loop_is_finished",
+        {},
+    ),
+    "phase force": (
+        "grace",
+        "a_cleanup_that_never_ends_is_forced_with_status_70",
+        {"end": "return"},
+    ),
+    "sockets go on listening": ("main_first", "listening_sockets_stop_first", {}),
+    "main is never alone": (
+        "main_first",
+        "mains_cleanup_may_use_a_background_task",
+        {"signum": INT},
+    ),
+    "main waits alone for connections": (
+        "main_first",
+        "a_main_that_waits_for_connections_holds_up_nothing",
+        {"wait": "serve_forever"},
+    ),
+    "everybody is asked once more": (
+        "the_rest",
+        "a_task_that_the_program_has_cancelled_is_not_cancelled_again",
+        {"end": "return", "tasks": "own tasks"},
+    ),
+    "only one round is asked": (
+        "the_rest",
+        "a_task_born_in_the_shutdown_that_began_has_its_cleanup_too",
+        {},
+    ),
+    "nobody insists at half": (
+        "insist",
+        "a_task_that_swallows_once_is_asked_again_at_half_of_the_grace",
+        {"place": "a background task", "tasks": "own tasks"},
+    ),
+    "nobody insists at three quarters": (
+        "insist",
+        "a_task_that_may_be_in_its_cleanup_is_asked_again_at_three_quarters",
+        {"place": "a background task", "tasks": "own tasks"},
+    ),
+    "shields protect nobody": (
+        "shielded",
+        "a_shielded_job_is_spared_when_main_returns",
+        {"tasks": "own tasks"},
+    ),
+    "runs in threads are not told": (
+        "where_it_runs",
+        "a_run_in_a_thread_ends_when_ctrl_c_ends_the_main_thread",
+        {"daemon": False},
+    ),
+    "the exit is not bound": (
+        "threads",
+        "sys_exit_does_not_wait_for_ever",
+        {},
+    ),
+    "nothing is said of a slow end": (
+        "report",
+        "a_slow_end_says_once_what_it_waits_for",
+        {},
+    ),
+    "open loops stay open": (
+        "own_loop",
+        "what_a_finished_call_leaves_pending_is_ended_at_exit",
+        {},
+    ),
+    "no death by the signal": (
+        "triggers",
+        "a_signal_ends_main_and_then_the_rest",
+        {"signum": TERM},
+    ),
+}
+UNDER_QUIESCE_RUN = {"open loops stay open", "no death by the signal"}
+
+
+@pytest.mark.parametrize("mutant", FAILS)
+def test_without_it_a_scenario_fails(scenario, mutant):
+    file, name, parameters = FAILS[mutant]
+    tests = import_module(f"tests.programs.exits.test_{file}")
+    way = "quiesce run" if mutant in UNDER_QUIESCE_RUN else scenario.way
+    mutated = Scenario(way, mutant=mutant, patience=PATIENCE)
+    with pytest.raises((AssertionError, ValueError)):
+        getattr(tests, f"test_{name}")(mutated, **parameters)
+
+
+def test_each_mechanism_that_can_be_switched_off_has_its_scenario():
+    assert set(FAILS) == set(MUTANTS)
