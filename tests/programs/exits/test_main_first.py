@@ -88,19 +88,6 @@ PLACES = {
 }
 
 
-def test_children_of_a_background_task_group_are_cancelled_once_at_mains_return(
-    scenario,
-):
-    text = filled(
-        GROUP,
-        tasks="",
-        place="asyncio.create_task(group_of_children())\nawait asyncio.sleep(0.05)",
-    )
-    outcome = scenario.ended(text.replace("{nested}", "True"))
-    assert outcome.log == ["cleaned up"] * 4 + ["left"]
-    assert (outcome.status, outcome.is_silent) == (0, True)
-
-
 @pytest.mark.parametrize("how", ["await child", "await asyncio.gather(child, child2)"])
 def test_what_a_background_task_awaits_is_cancelled_once(scenario, how):
     text = """
@@ -136,6 +123,36 @@ def test_what_a_background_task_awaits_is_cancelled_once(scenario, how):
     assert "cut short" not in outcome.log
     assert sorted(outcome.log) == ["child", "child2", "parent"]
     assert outcome.log.index("child") < outcome.log.index("parent")
+
+
+def test_listening_sockets_stop_first(scenario):
+    text = """
+    async def serve(reader, writer):
+        log("served")
+        writer.close()
+
+    async def main():
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()
+        say()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            try:
+                reader, writer = await asyncio.open_connection(*address)
+            except ConnectionRefusedError:
+                log("refused")
+            else:
+                log("accepted")
+                await asyncio.sleep(0.2)
+                writer.close()
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text)
+    assert outcome.log == ["refused"]
+    assert outcome.tells(signal.SIGINT)
+    assert outcome.is_silent
 
 
 # Main is told of the end, and the connection's handler how much later.

@@ -169,6 +169,44 @@ PLACES = {
 }
 
 
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("use", CLEANUPS)
+def test_a_cleanup_may_use_what_it_could_use_before(scenario, use, place):
+    text = filled(USES, cleanup=CLEANUPS[use], place=PLACES[place])
+    outcome = scenario.interrupted(text)
+    assert outcome.log == ["cleaned up"]
+    assert outcome.tells(signal.SIGINT)
+    assert outcome.is_silent
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("tasks", CLASSES)
+def test_tasks_born_in_the_shutdown_are_ended_too(scenario, end, tasks):
+    text = """
+    async def parent(generation):
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            if generation < 5:
+                asyncio.create_task(parent(generation + 1))
+            await asyncio.sleep(0.01)
+            log(generation)
+
+    async def main():
+        {tasks}
+        asyncio.create_task(parent(0))
+        await asyncio.sleep(0)
+        {end}
+
+    run(main())
+    """
+    text = filled(text, tasks=CLASSES[tasks])
+    outcome = ended(scenario, text, end)
+    # The first generations are told before they have begun, like any new task.
+    assert outcome.log[0] == "0"
+    assert outcome.is_silent
+
+
 def test_a_task_born_in_the_shutdown_that_began_has_its_cleanup_too(scenario):
     text = """
     async def parent():
@@ -187,6 +225,23 @@ def test_a_task_born_in_the_shutdown_that_began_has_its_cleanup_too(scenario):
     """
     outcome = scenario.ended(text)
     assert (outcome.status, outcome.log) == (0, ["parent", "child"])
+    assert outcome.is_silent
+
+
+def test_a_task_born_by_a_done_callback_is_ended_too(scenario):
+    text = """
+    async def main():
+        task = start("first", 0.05)
+        task.add_done_callback(lambda _: start("second", 0.05))
+        await asyncio.sleep(0)
+        say()
+        await sleeper("main")
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text)
+    assert outcome.log[:2] == ["main", "first"]
+    assert outcome.tells(signal.SIGINT)
     assert outcome.is_silent
 
 
@@ -285,6 +340,23 @@ def test_tasks_that_never_began_end_silently(scenario, tasks, count):
     outcome = scenario.ended(text)
     assert outcome.log in ([], ["began"] * count)
     assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+def test_a_signal_before_main_began_ends_it_silently(scenario):
+    text = """
+    async def main():
+        log("began")
+        await asyncio.sleep(3600)
+
+    with Runner() as runner:
+        loop = runner.get_loop()
+        loop.call_soon(os.kill, os.getpid(), signal.SIGINT)
+        runner.run(main())
+    """
+    outcome = scenario.ended(text)
+    assert outcome.log in ([], ["began"])
+    assert outcome.tells(signal.SIGINT)
+    assert outcome.is_silent
 
 
 def test_nobody_needs_to_hold_a_task_for_its_cleanup_to_run(scenario):

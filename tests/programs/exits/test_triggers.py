@@ -75,6 +75,13 @@ def test_a_signal_ends_main_and_then_the_rest(scenario, signum):
     assert outcome.gone_within(0.1)
 
 
+def test_ctrl_c_raises_keyboard_interrupt_and_quiesce_adds_no_line(scenario):
+    outcome = scenario.interrupted(WAITING)
+    assert outcome.err.startswith("Traceback (most recent call last):\n")
+    assert outcome.err.endswith("\nKeyboardInterrupt\n")
+    assert outcome.is_silent
+
+
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
 def test_a_termination_says_nothing(scenario, signum):
     assert scenario.interrupted(WAITING, by=signum).is_silent
