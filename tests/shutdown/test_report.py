@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import threading
-import time
 from datetime import datetime
-from types import SimpleNamespace
 
 import pytest
 
 from quiesce.shutdown.await_chain import Place
+from quiesce.shutdown.budget import Budget
+from quiesce.shutdown.reason import EXITED, RAISED, RETURNED, SIGNALLED, Reason
 from quiesce.shutdown.report import Report
 from quiesce.shutdown.survivors import Survivor
 
@@ -29,12 +29,11 @@ TASK = Survivor(
 CHILD = Survivor(kind="child", name="", runs="sleep 100", pid=17)
 
 
-def report(to=None, signum=15, kind="signal"):
-    return Report(
-        SimpleNamespace(kind=kind, signum=signum),
-        SimpleNamespace(grace=8.0, began_at=time.monotonic()),
-        to=to,
-    )
+SIGTERM = Reason(SIGNALLED, signum=15)
+
+
+def report(to=None, reason=SIGTERM):
+    return Report(reason, Budget(8.0), to=to)
 
 
 def test_a_clean_end_says_nothing(capfd):
@@ -100,9 +99,31 @@ def test_a_forced_end_tells_all_that_is_known(capfd):
         assert words in text
 
 
-def test_a_reason_that_is_no_signal_is_named_as_it_is(capfd):
-    report(signum=None, kind="main returned").forced([])
-    assert "(main returned)" in capfd.readouterr().err
+REASONS = {
+    "main returned": Reason(RETURNED),
+    "main raised LookupError": Reason(RAISED, error=LookupError()),
+    "sys.exit(3)": Reason(EXITED, error=SystemExit(3)),
+    "KeyboardInterrupt": Reason(EXITED, error=KeyboardInterrupt()),
+    "signal 35": Reason(SIGNALLED, signum=35),
+}
+
+
+@pytest.mark.parametrize("words", REASONS)
+def test_the_reason_is_said(capfd, words):
+    report(reason=REASONS[words]).forced([])
+    assert f"({words})" in capfd.readouterr().err
+
+
+STATUSES = {0: Reason(RETURNED), 1: REASONS["main raised LookupError"]} | {
+    3: REASONS["sys.exit(3)"],
+    130: REASONS["KeyboardInterrupt"],
+    143: SIGTERM,
+}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_reason_has_its_exit_status(status):
+    assert STATUSES[status].status == status
 
 
 def test_the_report_is_written_as_json(tmp_path):

@@ -118,12 +118,15 @@ class ExitBound:
         # Not the reason itself: its exception would keep frames alive as long as the
         # program goes on.
         self.signum = reason.signum
-        self.kind = reason.kind
+        self.why = str(reason)
         self.forced_status = reason.forced_status
         self.report = self.new_report(report)
         self.is_forced = False
         self.hurried = False
         self.supervisor = Supervisor(self)
+
+    def __str__(self) -> str:
+        return self.why
 
     def new_report(self, former: Report | None) -> Report:
         """Make the report on what is left of the process, after that on the loop."""

@@ -34,15 +34,30 @@ class Reason:
 
     def __str__(self) -> str:
         if self.signum is not None:
-            return signal.Signals(self.signum).name
-        if self.error is not None:
-            return f"{self.kind} {type(self.error).__name__}"
-        return self.kind
+            return name_of(self.signum)
+        if isinstance(self.error, SystemExit):
+            return f"sys.exit({self.error.code!r})"
+        if self.error is None:
+            return self.kind
+        name = type(self.error).__name__
+        return f"{self.kind} {name}" if self.kind == RAISED else name
 
     @property
     def ends_process(self) -> bool:
         """Whether the process is to end, and not only this run."""
         return self.kind in (SIGNALLED, EXITED)
+
+    @property
+    def status(self) -> int | None:
+        """The exit status if nothing has to be forced; None if nobody knows.
+
+        It is another one if the program deals with the reason itself.
+        """
+        if self.signum is not None:
+            return 128 + self.signum
+        if self.error is not None:
+            return status_of(self.error)
+        return 0 if self.kind == RETURNED else None
 
     @property
     def forced_status(self) -> int:
@@ -52,3 +67,23 @@ class Reason:
         if isinstance(self.error, KeyboardInterrupt):
             return 128 + signal.SIGINT
         return FORCED_STATUS
+
+
+def name_of(signum: int) -> str:
+    """Return the name of a signal."""
+    try:
+        return signal.Signals(signum).name
+    except ValueError:
+        # Most real-time signals have none.
+        return f"signal {signum}"
+
+
+def status_of(error: BaseException) -> int:
+    """Return the exit status of a program out of which `error` comes."""
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    if not isinstance(error, SystemExit):
+        return 1
+    if isinstance(error.code, int):
+        return error.code
+    return 0 if error.code is None else 1

@@ -28,10 +28,8 @@ if TYPE_CHECKING:
         def began_at(self) -> float: ...  # noqa: D102
 
     class ReasonLike(Protocol):
-        """What a report asks of the reason."""
+        """What a report asks of the reason, and that its text says why."""
 
-        @property
-        def kind(self) -> str: ...  # noqa: D102
         @property
         def signum(self) -> int | None: ...  # noqa: D102
 
@@ -72,7 +70,7 @@ class Report:
         from quiesce.shutdown.survivor_text import one_line_each
 
         self.was_slow = True
-        head = f"quiesce: ending since {self.elapsed():.1f} s ({self.why()})"
+        head = f"quiesce: ending since {self.elapsed():.1f} s ({self.reason})"
         say(f"{head}: waiting for {line}" for line in one_line_each(survivors))
 
     def hurried(self, survivors: Sequence[Survivor]) -> None:
@@ -92,7 +90,7 @@ class Report:
         self.was_forced = True
         self.survivors = list(survivors)
         left = summary(survivors) or "nothing"
-        head = f"quiesce: forced to end after {self.elapsed():.1f} s ({self.why()})"
+        head = f"quiesce: forced to end after {self.elapsed():.1f} s ({self.reason})"
         lines = [f"{head}; left: {left}"]
         for survivor in survivors:
             lines += [f"quiesce:   {line}" for line in in_full(survivor)]
@@ -117,7 +115,7 @@ class Report:
         """Return the report as what JSON can hold."""
         elapsed = self.elapsed()
         return {
-            "reason": self.why(),
+            "reason": str(self.reason),
             "signum": self.reason.signum,
             "began": began(elapsed),
             "seconds": round(elapsed, 3),
@@ -140,18 +138,6 @@ class Report:
     def elapsed(self) -> float:
         """Return the seconds since the end began."""
         return time.monotonic() - self.budget.began_at
-
-    def why(self) -> str:
-        """Say why the end began."""
-        if self.reason.signum is None:
-            return self.reason.kind
-        import signal
-
-        try:
-            return signal.Signals(self.reason.signum).name
-        except ValueError:
-            # A real-time signal has no name of its own.
-            return f"signal {self.reason.signum}"
 
 
 def absolute(target: Target | None) -> Target | None:

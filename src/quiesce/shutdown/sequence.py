@@ -17,6 +17,7 @@ from quiesce.loop import Loop
 from quiesce.shutdown.asking import Asking
 from quiesce.shutdown.budget import AT_ONCE
 from quiesce.shutdown.phases import PHASES, REST
+from quiesce.shutdown.reason import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -106,7 +107,15 @@ class Sequence:
     def finish(self) -> None:
         """Go through all phases that are left, and give the account of them."""
         self.advance(self.phases_left[-1].name if self.phases_left else "")
-        self.report.write(self.reason.forced_status if self.forced else None)
+        self.report.write(self.status())
+
+    def status(self) -> int | None:
+        """Return the exit status that is to be expected, None if nobody knows."""
+        if self.forced:
+            return self.reason.forced_status
+        if self.interruption is not None and self.reason.error is None:
+            return status_of(self.interruption)
+        return self.reason.status
 
     def forget(self) -> None:
         """Hold no task any longer: whoever is done may go."""

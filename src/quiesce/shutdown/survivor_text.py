@@ -120,6 +120,8 @@ def cancellation_of(survivor: Survivor) -> Iterator[str]:
         yield text
     if survivor.asked_by:
         yield f"  was cancelled last by {survivor.asked_by}"
+    if survivor.held:
+        yield f"  is shielded; was asked to end {times(survivor.held)} meanwhile"
     if survivor.swallowed:
         yield f"  swallowed its cancellation {times(survivor.swallowed)}"
 

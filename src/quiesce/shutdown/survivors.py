@@ -53,6 +53,8 @@ class Survivor:
     """Where its coroutine is defined, for one of which nobody knows who created it."""
     asked: int = 0
     """How many requests to cancel it are open."""
+    held: int = 0
+    """How many more wait until a shielded block is left."""
     swallowed: int = 0
     """How many of them it caught without ending."""
     asked_by: str = ""
@@ -111,6 +113,7 @@ def of_task(task: Any, *, swallowed: int | None = None) -> Survivor:
         created=created,
         defined=definition_of(links) if created is None else None,
         asked=requests_of(task),
+        held=held_requests(task),
         swallowed=swallowed_by(task) if swallowed is None else swallowed,
         asked_by="" if request is None else asker_of(request),
         asked_ago=None if asked_at is None else max(0.0, time.monotonic() - asked_at),
@@ -167,6 +170,13 @@ def requests_of(task: Any) -> int:
     # A task factory may make tasks that have no more than the older methods.
     cancelling = getattr(task, "cancelling", None)
     return 0 if cancelling is None else cancelling()
+
+
+def held_requests(task: Any) -> int:
+    """Return how many requests to cancel `task` wait until a block is left."""
+    # A program that protects a block has imported this.
+    protection = sys.modules.get("quiesce.shutdown.protection")
+    return 0 if protection is None else protection.number_held(task)
 
 
 def swallowed_by(task: Any) -> int:

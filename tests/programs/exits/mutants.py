@@ -152,7 +152,21 @@ MUTANTS = {
     "shields protect nobody": replaced(
         "shutdown.asking", "is_shielded", lambda _: False
     ),
+    # what the program has said about it
+    "no drain step runs": replaced("shutdown.draining", "has_steps", lambda _: False),
+    "drain steps may use up the grace": replaced("shutdown.draining", "SHARE", 1.0),
+    "a late drain step is not named": replaced("shutdown.draining", "name_late"),
+    "no block is protected": replaced(
+        "shutdown.protection:Protection", "refuses", lambda *_: False
+    ),
+    "a protected block outlasts the grace": replaced(
+        "shutdown.protection:Protection", "end", lambda self: self.until
+    ),
+    # what is said of it
     "nothing is said of a slow end": replaced("shutdown.report:Report", "slow"),
+    "nothing is said of a forced end": replaced("shutdown.report:Report", "forced"),
+    "no report is written": replaced("shutdown.report:Report", "write"),
+    "the service manager is not told": replaced("shutdown.service_manager", "notify"),
     # beside the loop
     "runs in threads are not told": replaced(
         "shutdown.runs_in_threads:Runs", "tell_at_exit"

@@ -135,6 +135,42 @@ FAILS = {
         "a_slow_end_says_once_what_it_waits_for",
         {},
     ),
+    "nothing is said of a forced end": (
+        "report",
+        "a_forced_end_names_the_task_and_the_line_where_it_was_stuck",
+        {},
+    ),
+    "no report is written": (
+        "report",
+        "the_report_is_written_as_json",
+        {"kind": "clean"},
+    ),
+    "the service manager is not told": (
+        "drain",
+        "the_service_manager_is_told_when_the_end_begins",
+        {"kind": "a file"},
+    ),
+    "no drain step runs": (
+        "drain",
+        "a_service_drains_before_anything_is_cancelled",
+        {"signum": TERM},
+    ),
+    "drain steps may use up the grace": (
+        "drain",
+        "steps_leave_time_for_cleanups",
+        {},
+    ),
+    "a late drain step is not named": (
+        "drain",
+        "a_step_over_its_limit_is_named_and_the_others_run",
+        {},
+    ),
+    "no block is protected": (
+        "protected",
+        "a_cleanup_of_any_length_is_let_finish",
+        {},
+    ),
+    "a protected block outlasts the grace": ("protected", "the_grace_wins", {}),
     "open loops stay open": (
         "own_loop",
         "what_a_finished_call_leaves_pending_is_ended_at_exit",

@@ -27,8 +27,10 @@ async def main():
     try:
         await asyncio.sleep(3600)
     finally:
-        # Whoever else cancels it has to wait too.
-        task.cancel()
+        # Whoever else cancels it, again and again, has to wait too.
+        for _ in range(3):
+            task.cancel()
+            await asyncio.sleep(0)
 
 run(main())
 """
@@ -58,8 +60,16 @@ def test_it_is_let_finish_although_it_swallows_a_cancellation_before(scenario):
 
 
 def test_the_grace_wins(scenario):
-    outcome = scenario.interrupted(saving(3600, 3600), by=signal.SIGTERM, grace=1)
-    assert outcome.log == []
+    busy = """
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                log("cut")
+                raise
+    """.strip()
+    text = saving(3600, 0, busy)
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=1)
+    assert outcome.log == ["cut"]
     assert outcome.tells(signal.SIGTERM)
     assert outcome.gone_within(2)
 

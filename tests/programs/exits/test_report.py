@@ -102,6 +102,7 @@ def test_the_report_is_written_as_json(scenario, kind):
             grace=0.8,
             environment={"QUIESCE_REPORT": str(path)},
         )
+        assert path.exists()
         report = json.loads(path.read_text())
         assert list(Path(folder).iterdir()) == [path]
     assert outcome.log == ["main"]
