@@ -21,9 +21,19 @@ def give_up(sequence: Sequence) -> None:
             sequence.report.forced(left)
         elif not sequence.said_hurried:
             sequence.say_hurried()
-    for task in sequence.asking.pending():
-        close_coroutine(task)
+    if sequence.asking.look():
+        # In the running loop: code that finds none may take that for one more reason to
+        # try again for ever.
+        sequence.loop.call_soon(close_coroutines, sequence)
+        sequence.turn(sequence.budget.deadline)
     children.let_go(sequence.loop)
+
+
+def close_coroutines(sequence: Sequence) -> None:
+    """Close the coroutine of every task that is left."""
+    for task in sequence.asking.left:
+        close_coroutine(task)
+    sequence.loop.stop()
 
 
 def close_coroutine(task: Any) -> None:
