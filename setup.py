@@ -27,6 +27,8 @@ DIRECTIVES |= dict.fromkeys(ON, True) | dict.fromkeys(OFF.split(), False)
 # Whoever says how to compile wants it so: a sanitizer's reports need the names.
 FLAGS_GIVEN = bool(os.environ.get("CFLAGS"))
 SMALL = os.name == "posix" and not FLAGS_GIVEN
+# Before glibc 2.34 the timers of the system are in a library of their own.
+LINK = [*(["-s"] if SMALL else []), "-Wl,--as-needed", "-lrt"]
 
 
 def extensions() -> list[Extension]:
@@ -37,7 +39,7 @@ def extensions() -> list[Extension]:
             [str(module)],
             include_dirs=sorted({str(Path(header).parent) for header in HEADERS}),
             extra_compile_args=["-O2", "-g0"] if SMALL else [],
-            extra_link_args=["-s"] if SMALL and sys.platform == "linux" else [],
+            extra_link_args=LINK if sys.platform == "linux" else [],
         )
         for module in modules
         if module.exists() and module.name not in PURE

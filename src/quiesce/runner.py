@@ -21,6 +21,7 @@ from quiesce.policy import default_loop
 from quiesce.shutdown import reason as why
 from quiesce.shutdown.asking import was_asked
 from quiesce.shutdown.budget import AT_ONCE, Budget, grace_of
+from quiesce.shutdown.oversight import Oversight
 from quiesce.shutdown.reason import Reason
 from quiesce.shutdown.sequence import Sequence, report_failure
 from quiesce.shutdown.triggers import SIGNALS, HeldSignals, Triggers, terminate
@@ -109,7 +110,8 @@ class Runner:
         self._context: Context | None = None
         self._closed = False
         signals = tuple(signals)
-        self._triggers = Triggers(self._ask, self._hurry, signals)
+        self._oversight = Oversight(self._grace, self._force)
+        self._triggers = Triggers(self._ask, self._hurry, signals, self._oversight)
         # Between two runs a signal comes out where the program happens to be.
         self._between_runs = HeldSignals(
             {each: terminate for each in signals if each != signal.SIGINT}
@@ -174,9 +176,11 @@ class Runner:
         self._main = loop.create_task(coroutine, context=context)
         try:
             with self._triggers, self._known_to_the_process():
+                self._oversight.watch(loop)
                 return self._run_main()
         finally:
             self._main = None
+            self._oversight.unwatch()
 
     def _go_on(self, loop: Any) -> None:
         """Forget what ended the run before this one: the program goes on."""
@@ -199,6 +203,8 @@ class Runner:
         except BaseException as error:
             if self._main.done():
                 self._note_failure(error)
+                if self._was_cut():
+                    raise self._triggers.answer() from None
                 raise
             if self._triggers.signum is None:
                 self._interrupted(error)
@@ -225,6 +231,14 @@ class Runner:
             self._note_failure(self._main.exception())
             raise triggers.answer() from self._main.exception()
         raise triggers.answer()
+
+    def _was_cut(self) -> bool:
+        """Tell whether a signal's request reached main as an interruption only."""
+        return (
+            self._triggers.signum is not None
+            and self._main.cancelled()
+            and bool(self._oversight.interrupted)
+        )
 
     def _interrupted(self, error: BaseException) -> None:
         """Unwind a main that was still waiting when something ended the loop's run."""
@@ -274,8 +288,7 @@ class Runner:
         with self._triggers:
             sequence = self._sequence
             if sequence is None or error is None:
-                self._budget = None
-                sequence = self._begin(reason_of(error))
+                sequence = self._begin(self._reason_of(error))
             with self._known_to_the_process():
                 try:
                     sequence.finish()
@@ -284,6 +297,15 @@ class Runner:
                     sequence.forget()
             self._bound_exit(sequence)
             self._say_how(sequence, error)
+
+    def _reason_of(self, error: BaseException | None) -> Reason:
+        """Return why the end begins, unless it has begun with a signal."""
+        triggers = self._triggers
+        if triggers.signum is None and error is None:
+            self._budget = None
+        if triggers.signum is not None and not triggers.answered:
+            return Reason(why.SIGNALLED, signum=triggers.signum)
+        return reason_of(error)
 
     def _begin(self, reason: Reason) -> Sequence:
         """Return the sequence of an end that begins now, or began with a signal."""
@@ -294,6 +316,9 @@ class Runner:
         report = Report(reason, self._budget, to=self._report)
         self._sequence = Sequence(self._loop, reason, self._budget, report)
         self._sequence.hurried = self._triggers.hurried
+        # A task that was interrupted knows that it is to end.
+        self._sequence.asking.asked = self._oversight.interrupted
+        self._oversight.hold(self._loop, self._budget, reason.forced_status)
         return self._sequence
 
     def _forget_loop(self) -> None:
@@ -360,6 +385,7 @@ class Runner:
         """Begin the end; called by a signal handler, so at any moment."""
         if self._budget is None:
             self._budget = Budget(self._grace, self._triggers.heard_at)
+        self._keep_to_budget()
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop_for_end)
 
@@ -374,6 +400,27 @@ class Runner:
             self._sequence.hurry()
         elif self._budget is not None:
             self._budget.hurry(AT_ONCE)
+        self._keep_to_budget()
+
+    def _keep_to_budget(self) -> None:
+        """Let the end keep to what the budget is now; called at any moment."""
+        if self._loop is not None and self._budget is not None:
+            self._oversight.hold(
+                self._loop, self._budget, self._asked_reason.forced_status
+            )
+
+    @property
+    def _asked_reason(self) -> Reason:
+        """Why the end has begun."""
+        if self._sequence is not None:
+            return self._sequence.reason
+        return Reason(why.SIGNALLED, signum=self._triggers.signum)
+
+    def _force(self) -> None:
+        """End the process, because the loop cannot; called in another thread."""
+        from quiesce.shutdown.forcing import end_process
+
+        end_process(self._sequence or self._begin(self._asked_reason))
 
 
 def end_loop(loop: AbstractEventLoop, error: BaseException | None) -> None:

@@ -17,7 +17,7 @@ from quiesce.cli.failure import show
 from quiesce.cli.problem import Problem
 from quiesce.cli.target import Target, enter, find
 from quiesce.errors import Terminated
-from quiesce.shutdown import budget
+from quiesce.shutdown import budget, watchdog
 from quiesce.shutdown.exit_status import die_of
 from quiesce.shutdown.triggers import SIGNALS, HeldSignals, terminate
 
@@ -69,6 +69,10 @@ def without_options(words: list[str]) -> list[str]:
     return words
 
 
+# Seconds after which a blocked loop is told of.
+BLOCKED_TOO_LONG = 1.0
+
+
 def bound_exit(error: BaseException | None) -> None:
     """Let threads and children end within the grace, where a signal asked for the end.
 
@@ -115,6 +119,7 @@ def end_of(target: Target) -> BaseException | None:
     from quiesce.runner import run as run_main
 
     install()
+    watchdog.default_threshold = BLOCKED_TOO_LONG
     error: BaseException | None = None
     try:
         body = target.load()

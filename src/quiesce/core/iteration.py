@@ -66,6 +66,8 @@ def look_outside(loop: Scheduler) -> None:
     if loop.interrupted:
         loop.interrupted = False
         raise KeyboardInterrupt
+    # So another thread can tell that the loop is no longer where it was.
+    loop.polled_at = -loop.polled_at
     loop.poller.poll(sleep_limit(loop))
     loop.unpolled = 0
     queue_due_timers(loop)

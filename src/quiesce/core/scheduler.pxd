@@ -33,12 +33,12 @@ cdef class Scheduler:
     cdef object exception_handler
     cdef object task_factory
     cdef object unfinished
-    cdef Task current
+    cdef readonly Task current
     cdef Task published
     cdef readonly object _thread_id
     cdef object origins
     cdef Py_ssize_t unpolled
-    cdef long long polled_at
+    cdef readonly long long polled_at
     cdef bint has_incoming
     cdef bint polls_always
     cdef bint eager_tasks

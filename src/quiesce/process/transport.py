@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from quiesce.combinators.sleep import sleep
 from quiesce.process import reap
 from quiesce.process.pipe_ends import InputEnd, OutputEnd
+from quiesce.system import last_resort
 
 if TYPE_CHECKING:
     import subprocess
@@ -88,6 +89,7 @@ class ChildTransport(asyncio.SubprocessTransport):
         """Begin to wait for the child's end; see `reap.call_at_exit` for its errors."""
         reap.call_at_exit(self._loop, self._proc, self._ended)
         self._loop.children.add(self)
+        last_resort.note_child(self._pid)
 
     async def connect(self) -> None:
         """Connect the pipes, then let the protocol hear of all that has happened.
@@ -117,6 +119,8 @@ class ChildTransport(asyncio.SubprocessTransport):
 
     def _ended(self) -> None:
         """Reap the child, and tell the protocol and those who wait."""
+        # Order matters: the number may be another process's as soon as it is reaped.
+        last_resort.forget_child(self._pid)
         status = self._returncode = reap.exit_status(self._proc)
         self._loop.children.discard(self)
         if self._loop.get_debug():

@@ -78,7 +78,7 @@ class Asking:
     def ask(self, tasks: Collection[Any]) -> None:
         """Cancel `tasks`, as far as nobody has."""
         for task in outermost_first(tasks):
-            if not was_asked(task):
+            if task not in self.asked and not was_asked(task):
                 task.cancel()
             self.asked.add(task)
 

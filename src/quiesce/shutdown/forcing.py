@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from quiesce.shutdown import children
+from quiesce.shutdown import children, exit_status
 
 if TYPE_CHECKING:
     from quiesce.shutdown.sequence import Sequence
 
+# Seconds that children have where the process ends at once.
+BETWEEN_SIGNALS = 0.1
 # Coroutines that refuse to be closed: to drop one is to be told so again, so they stay.
 UNCLOSED: list[Any] = []
 
@@ -34,6 +37,18 @@ def close_coroutines(sequence: Sequence) -> None:
     for task in sequence.asking.left:
         close_coroutine(task)
     sequence.loop.stop()
+
+
+def end_process(sequence: Sequence) -> NoReturn:
+    """Name what is left and end the process; called outside the loop, in any thread."""
+    left = sequence.survivors()
+    sequence.report.forced(left)
+    status = sequence.reason.forced_status
+    sequence.report.write(status)
+    children.terminate(sequence.loop)
+    time.sleep(BETWEEN_SIGNALS)
+    children.kill(sequence.loop)
+    exit_status.leave(status, sequence.reason.signum)
 
 
 def close_coroutine(task: Any) -> None:

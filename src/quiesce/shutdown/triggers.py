@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import FrameType
 
+    from quiesce.shutdown.oversight import Oversight
+
     Handler = Callable[[int, FrameType | None], Any]
 
 # What asks for the end unless a program says otherwise. No SIGHUP on Windows.
@@ -117,7 +119,8 @@ class Triggers:
     A context manager that may be entered again while it is entered; the signals are
     held from the first entry to the last exit. `ask` is called, in the main thread
     between any two instructions, at the first request, and `hurry` at a Ctrl-C after
-    that; a repeated SIGTERM changes nothing.
+    that; a repeated SIGTERM changes nothing. The `oversight` stands as long as the
+    signals are held.
 
     Invariant: a request is answered once, with an exception or by the program itself,
     which `answered` notes; the last exit answers one that is still open.
@@ -128,9 +131,11 @@ class Triggers:
         ask: Callable[[], None],
         hurry: Callable[[], None],
         signums: Iterable[int] = SIGNALS,
+        oversight: Oversight | None = None,
     ) -> None:
         self.ask = ask
         self.hurry = hurry
+        self.oversight = oversight
         self.signals = HeldSignals(dict.fromkeys(signums, self.heard))
         self.entries = 0
         self.forget()
@@ -146,12 +151,16 @@ class Triggers:
         if self.entries == 0:
             self.forget()
             self.signals.hold()
+            if self.oversight is not None:
+                self.oversight.stand(self.signals.replaced)
         self.entries += 1
         return self
 
     def __exit__(self, *_: object) -> None:
         self.entries -= 1
         if self.entries == 0:
+            if self.oversight is not None:
+                self.oversight.stand_down()
             self.signals.release()
             if self.signum is not None and not self.answered:
                 raise self.answer()

@@ -32,7 +32,7 @@ class WakeupWatcher(Watcher):
 class SelectorPoller(Poller):
     """A `Poller` on any selector; `watch` ignores `edge`."""
 
-    __slots__ = ("_closed", "_due", "_selector", "_wakeup", "_watchers")
+    __slots__ = ("_closed", "_due", "_selector", "_wakeup", "_watchers", "sleeping")
 
     def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
         self._selector = selector or selectors.DefaultSelector()
@@ -41,6 +41,7 @@ class SelectorPoller(Poller):
         # What the last wait brought and nobody was told yet.
         self._due: deque[tuple[int, int, Watcher]] = deque()
         self._closed = False
+        self.sleeping = False
         self._wakeup = Wakeup()
         self.watch(self._wakeup.read_fd, READABLE, WakeupWatcher(self._wakeup))
 
@@ -87,7 +88,10 @@ class SelectorPoller(Poller):
         """Sleep until something is ready and tell its watchers; see `Poller.poll`."""
         if not self._due:
             limit = None if timeout < 0 else math.ceil(timeout * 1e3) * MILLISECOND
-            for key, ready in self._selector.select(limit):
+            self.sleeping = True
+            selected = self._selector.select(limit)
+            self.sleeping = False
+            for key, ready in selected:
                 watcher = self._watchers.get(key.fd)
                 if watcher is not None:
                     self._due.append((key.fd, as_events(ready), watcher))

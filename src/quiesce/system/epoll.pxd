@@ -20,7 +20,7 @@ cdef class EpollPoller(Poller):
     cdef unsigned long long _batch_serial
     cdef Py_ssize_t _next
     cdef Py_ssize_t _count
-    cdef bint _sleeping
+    cdef readonly bint sleeping
     cdef bint _woken
     cdef bint _closed
     @cython.locals(known=Registration, error=int)

@@ -41,9 +41,9 @@ class EpollPoller(Poller):
         "_next",
         "_registered",
         "_serial",
-        "_sleeping",
         "_wakeup_fd",
         "_woken",
+        "sleeping",
     )
 
     edge_triggered = True
@@ -55,7 +55,7 @@ class EpollPoller(Poller):
         self._batch_serial = 0
         self._next = 0
         self._count = 0
-        self._sleeping = False
+        self.sleeping = False
         self._woken = False
         self._closed = False
         self._wakeup_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -106,12 +106,12 @@ class EpollPoller(Poller):
         if self._next == self._count:
             # Order matters: a wake-up from here on is either seen by the next line or
             # written to the eventfd, so that none is lost.
-            self._sleeping = True
+            self.sleeping = True
             if self._woken:
                 timeout = 0.0
             self._next = self._count = 0
             self._count = native.wait(self._epoll, self._batch, timeout)
-            self._sleeping = False
+            self.sleeping = False
             self._woken = False
             self._batch_serial = self._serial
         return self._deliver()
@@ -133,7 +133,7 @@ class EpollPoller(Poller):
         if self._woken or self._closed:
             return
         self._woken = True
-        if self._sleeping:
+        if self.sleeping:
             os.eventfd_write(self._wakeup_fd, 1)
 
     def close(self) -> None:

@@ -11,3 +11,16 @@ cdef extern from "native_epoll.h":
     int wait "quiesce_wait"(int epoll, object batch, double timeout) except -1
     int ready_fd "quiesce_ready_fd"(object batch, Py_ssize_t index) noexcept
     int ready_events "quiesce_ready_events"(object batch, Py_ssize_t index) noexcept
+
+
+cdef extern from "native_last_resort.h":
+    """
+    """
+    int free_signal "quiesce_free_signal"() noexcept
+    bint prepare_end "quiesce_prepare_end"(int signum, double same, double seconds_at_once) noexcept
+    void start_at "quiesce_start_at"(int signum, double seconds) noexcept
+    void end_in "quiesce_end_in"(double seconds, int status) noexcept
+    void do_not_end "quiesce_do_not_end"() noexcept
+    void forget_end "quiesce_forget_end"() noexcept
+    void note_child "quiesce_note_child"(int pid) noexcept
+    void forget_child "quiesce_forget_child"(int pid) noexcept

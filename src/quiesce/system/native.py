@@ -1,9 +1,10 @@
-"""Plain-Python stand-ins for the calls of epoll(7) that `epoll` needs in C.
+"""Plain-Python stand-ins for what `epoll` and `last_resort` need in C.
 
-Compiled modules cimport these names from ``native.pxd`` (bodies: ``native_epoll.h``),
-so this file runs only where nothing is compiled. There the standard library's epoll
-object stands for the descriptor, and a list of (fd, events) pairs for the array of
-events.
+Compiled modules cimport these names from ``native.pxd`` (bodies: ``native_epoll.h``,
+``native_last_resort.h``), so this file runs only where nothing is compiled. There the
+standard library's epoll object stands for the descriptor, and a list of (fd, events)
+pairs for the array of events. What happens without Python cannot be done by it: there
+is no free signal for it.
 """
 
 from __future__ import annotations
@@ -69,3 +70,41 @@ def ready_fd(batch: list[tuple[int, int]], index: int) -> int:
 def ready_events(batch: list[tuple[int, int]], index: int) -> int:
     """Return what happened to it."""
     return batch[index][1]
+
+
+def free_signal() -> int:
+    """Return the number of a real-time signal that nobody uses; 0 says: none."""
+    return 0
+
+
+def prepare_end(signum: int, same: float, seconds_at_once: float) -> bool:  # noqa: ARG001
+    """Make the timer, which sends `signum`; return whether that worked.
+
+    `same` is how many seconds apart two Ctrl-C are one, `seconds_at_once` the time that
+    is left from the second on.
+    """
+    return False
+
+
+def start_at(signum: int, seconds: float) -> None:
+    """Let the arrival of `signum` start the timer."""
+
+
+def end_in(seconds: float, status: int) -> None:
+    """Start or move the timer, at whose end the process ends with `status`."""
+
+
+def do_not_end() -> None:
+    """Stop the timer."""
+
+
+def forget_end() -> None:
+    """Put the signals' former handlers back, and let go of the timer."""
+
+
+def note_child(pid: int) -> None:
+    """Let the child `pid` be ended with the process."""
+
+
+def forget_child(pid: int) -> None:
+    """Note that the child `pid` has ended."""

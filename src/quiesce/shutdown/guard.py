@@ -1,0 +1,83 @@
+"""Ends the process where Python does not run any more: the last resort.
+
+The watchdog is a thread of Python. While a call in C keeps the GIL it cannot run, and
+neither can a signal's handler: only what needs no GIL can still end the process then.
+Compiled, on Linux, that is a timer of the system (``quiesce.system.last_resort``);
+elsewhere it is a small process of its own (`guardian`). docs/design/watchdog.md says
+why.
+
+Both leave one second after the deadline to those who can tell more.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from quiesce.system import last_resort
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Seconds after the deadline.
+MARGIN = 1.0
+
+
+class Guard:
+    """Guards one run at a time, in the main thread; elsewhere it does nothing."""
+
+    present: Guard | None = None
+
+    def stand(self, signums: Iterable[int], grace: float) -> None:
+        """End the process if Python does not run for `grace` after one of `signums`.
+
+        To be called when their handlers are installed.
+        """
+        if (
+            Guard.present is None
+            and threading.get_ident() == threading.main_thread().ident
+            and last_resort.begin(signums, grace + MARGIN)
+        ):
+            Guard.present = self
+            know_forks()
+
+    def hold(self, deadline: float, status: int) -> None:
+        """End the process with `status` if it is still there after `deadline`.
+
+        `deadline` is a moment of `time.monotonic`. May be called again, to move it, and
+        by a signal's handler.
+        """
+        if Guard.present is self:
+            last_resort.end_in(deadline + MARGIN - time.monotonic(), status)
+
+    def release(self) -> None:
+        """Note that the end has come, or that the program goes on."""
+        if Guard.present is self:
+            last_resort.do_not_end()
+
+    def stand_down(self) -> None:
+        """Guard no longer."""
+        if Guard.present is self:
+            last_resort.end()
+            Guard.present = None
+
+
+class AtForks:
+    """Whether forks are known of."""
+
+    are_known = False
+
+
+def know_forks() -> None:
+    """From now on, let a forked child begin without a guard."""
+    if not AtForks.are_known and hasattr(os, "register_at_fork"):
+        AtForks.are_known = True
+        os.register_at_fork(after_in_child=forget_in_child)
+
+
+def forget_in_child() -> None:
+    """Let go of what the parent's guard has installed."""
+    if Guard.present is not None:
+        Guard.present.stand_down()

@@ -1,0 +1,180 @@
+"""Holds the deadline where the loop cannot: a thread that looks at it from outside.
+
+While a program runs, the watchdog tells of a loop that is blocked longer than a
+threshold, while it is blocked; without a threshold there is no thread. Once the end has
+begun (`hold`) there always is one. It
+
+- names the line that holds the loop, after one second;
+- from half of the grace on interrupts whatever holds it too long, so that the cleanups
+  of all the others have the rest of it;
+- and at the deadline, if the end has not come, calls who ends the process.
+
+Read `blocked` (how one knows) and `interruption` (how a line is ended) before this.
+Where a call in C keeps the GIL no thread of Python runs: that is for `guard`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from quiesce.shutdown.blocked import described_place, pulse_of
+from quiesce.shutdown.interruption import Interruption
+from quiesce.shutdown.stderr import say
+from quiesce.shutdown.watch_thread import WatchThread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quiesce.shutdown.budget import Budget
+
+# Seconds of a blocked loop after which an end that waits for it says so.
+NAMED_AFTER = 1.0
+# Between two looks once the end has begun, in seconds.
+LOOKS = 0.05
+# From this share of the grace on a blocker is interrupted when it took another share.
+INTERRUPTS_FROM = 0.5
+PATIENCE = 0.125
+# How long the end may overrun its deadline as long as the loop turns, in seconds.
+OVERRUN = 0.8
+# Seconds after which a blocked loop is told of while the program runs; None is never.
+# ``quiesce run`` sets it.
+default_threshold: float | None = None
+
+
+class Watchdog:
+    """Looks after one loop; made and called in the thread that runs it.
+
+    `threshold` is in seconds; with None nothing is told while the program runs. Outside
+    the main thread it only names lines. Tasks that it interrupts are added to
+    `interrupted`.
+    """
+
+    def __init__(
+        self, loop: Any, *, threshold: float | None, interrupted: set[Any]
+    ) -> None:
+        self.loop = loop
+        self.threshold = threshold
+        self.thread_id = threading.get_ident()
+        self.pulse = pulse_of(loop)
+        self.interruption = Interruption(self.pulse, interrupted)
+        self.thread: WatchThread | None = None
+        self.budget: Budget | None = None
+        self.on_deadline: Callable[[], None] | None = None
+        # The note of the pulse for the block that was told of last.
+        self.told = 0
+
+    def start(self) -> None:
+        """Tell from now on of a loop that is blocked for longer than the threshold."""
+        if self.threshold is not None and self.thread is None:
+            self.thread = thread = WatchThread(self.look_while_running)
+            thread.start()
+
+    def stop(self) -> None:
+        """Tell no more of a blocked loop, until the end has begun."""
+        if self.budget is None:
+            self.end_thread()
+
+    def end_thread(self) -> None:
+        """Look no more."""
+        thread, self.thread = self.thread, None
+        if thread is not None:
+            thread.stop()
+
+    def hold(self, budget: Budget, *, on_deadline: Callable[[], None] | None) -> None:
+        """See to it that the end, which begins now, keeps to `budget`.
+
+        May be called by a signal's handler. If `release` is not called before the
+        deadline, `on_deadline` is, in another thread. Again, it replaces the budget.
+        """
+        if self.budget is not None:
+            self.budget = budget
+            return
+        self.end_thread()
+        self.on_deadline = on_deadline
+        self.budget = budget
+        self.interruption.prepare()
+        self.thread = thread = WatchThread(self.look_while_ending)
+        thread.start()
+
+    def release(self) -> None:
+        """Note that the end has come in time."""
+        self.on_deadline = None
+        self.end_thread()
+        if self.budget is not None:
+            self.budget = None
+            self.interruption.give_up()
+
+    # -- in the thread
+
+    def look_while_running(self) -> float | None:
+        """Tell of a block above the threshold; return when to look next."""
+        assert self.threshold is not None
+        seconds = self.pulse.blocked_for()
+        if seconds >= self.threshold:
+            self.tell(seconds)
+        return self.threshold / 2
+
+    def look_while_ending(self) -> float | None:
+        """Name, interrupt or end what holds the loop; return when to look next."""
+        budget = self.budget
+        if budget is None:
+            return None
+        seconds, now = self.pulse.blocked_for(), time.monotonic()
+        if now >= budget.deadline and (seconds or now >= budget.deadline + OVERRUN):
+            on_deadline, self.on_deadline = self.on_deadline, None
+            if on_deadline is not None:
+                on_deadline()
+            return None
+        if seconds >= NAMED_AFTER:
+            self.tell(seconds)
+        patience = patience_with(budget, now)
+        if seconds >= patience and now - self.interruption.raised_at >= patience:
+            self.interrupt(seconds)
+        return LOOKS
+
+    def interrupt(self, seconds: float) -> None:
+        """End the line that holds the loop, after it was named."""
+        self.tell(seconds)
+        self.interruption.interrupt(
+            self.thread_id, f"interrupted: it had blocked the loop for {seconds:.1f} s"
+        )
+
+    def tell(self, seconds: float) -> None:
+        """Say, once for each block, which line it is."""
+        if self.told == self.pulse.seen:
+            return
+        self.told = self.pulse.seen
+        place = described_place(self.loop, self.thread_id)
+        say([f"quiesce: the loop is blocked for {seconds:.1f} s {place}"])
+
+
+def patience_with(budget: Budget, now: float) -> float:
+    """Return for how many seconds a loop may be blocked before it is interrupted."""
+    is_hurried = budget.deadline < budget.began_at + budget.grace
+    if is_hurried or now >= budget.deadline - budget.reserve:
+        return LOOKS
+    if now >= budget.at(INTERRUPTS_FROM):
+        return PATIENCE * budget.grace
+    return float("inf")
+
+
+def threshold() -> float | None:
+    """Return the threshold in seconds: ``QUIESCE_WATCHDOG_MS``, or else the default.
+
+    Raises ValueError for what is not a number of milliseconds.
+    """
+    text = os.environ.get("QUIESCE_WATCHDOG_MS", "").strip()
+    if not text:
+        return default_threshold
+    try:
+        milliseconds = float(text)
+    except ValueError:
+        milliseconds = -1.0
+    if not 0 <= milliseconds < float("inf"):
+        raise ValueError(
+            f"QUIESCE_WATCHDOG_MS must be a number of milliseconds, not {text!r}"
+        )
+    return milliseconds / 1000 or None

@@ -1,0 +1,1 @@
+from quiesce.system cimport native
