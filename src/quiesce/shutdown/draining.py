@@ -91,7 +91,8 @@ def drain(
     seconds is named on stderr and cancelled, and the next one begins. All of them
     together have half of the grace. An exception goes to the loop's exception handler.
 
-    The end may come by a signal, by ``sys.exit()`` or because main has returned. A step
+    The end is that of `quiesce.run` or a `Runner`, by a signal, by ``sys.exit()`` or
+    because main has returned; ``asyncio.run`` knows nothing of it. A step
     that is no longer of use is taken back with `Registration.cancel`, or by leaving the
     ``with`` block of what this returns. `name` is what the step is called when it is
     named, without it that of the function.
@@ -104,8 +105,17 @@ def drain(
         raise ValueError(f"limit must be a number of seconds above 0, not {limit!r}")
     called = name or getattr(step, "__qualname__", None) or type(step).__qualname__
     registration = Registration(loop, step, args, limit, called)
+    forget_closed()
     STEPS.setdefault(loop, []).append(registration)
     return registration
+
+
+def forget_closed() -> None:
+    """Drop the steps of loops that were closed without running them."""
+    # What a step holds may well hold its loop, which then is never collected.
+    for loop in list(STEPS):
+        if loop.is_closed():
+            del STEPS[loop]
 
 
 def has_steps(loop: Any) -> bool:

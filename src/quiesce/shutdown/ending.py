@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 class End:
     """The end of what runs on one loop."""
 
-    __slots__ = ("budget", "reason")
+    __slots__ = ("budget", "why")
 
-    def __init__(self, budget: BudgetLike, reason: object) -> None:
+    def __init__(self, budget: BudgetLike, why: str) -> None:
         self.budget = budget
-        self.reason = reason
+        self.why = why
 
 
 ENDS: WeakKeyDictionary[Any, End] = WeakKeyDictionary()
@@ -38,7 +38,8 @@ ENDS: WeakKeyDictionary[Any, End] = WeakKeyDictionary()
 
 def begin(loop: Any, budget: BudgetLike, reason: object) -> None:
     """Note that the end of what runs on `loop` has begun."""
-    ENDS[loop] = End(budget, reason)
+    # Not the reason itself: its exception's traceback may hold the loop.
+    ENDS[loop] = End(budget, str(reason))
 
 
 def forget(loop: Any) -> None:
@@ -67,7 +68,7 @@ def is_ending() -> bool:
 def why() -> str | None:
     """Say why the program ends, "SIGTERM" or "main returned"; None if it does not."""
     end = current()
-    return None if end is None else str(end.reason)
+    return None if end is None else end.why
 
 
 def deadline() -> float | None:
