@@ -10,18 +10,31 @@ know and filter on, under the logger ``asyncio``.
 # pyright: reportArgumentType=false
 from __future__ import annotations
 
+import sys
 import traceback
 from asyncio import format_helpers
-from asyncio.exceptions import InvalidStateError
+from asyncio.exceptions import CancelledError, InvalidStateError
 from asyncio.log import logger
 from typing import Any
 
 # The keys of a context that the log line does not repeat.
 SAID_ALREADY = frozenset({"message", "exception"})
+# Before 3.12 a stream asks its handler for an exception also if that was cancelled.
+ASKS_THE_CANCELLED = (
+    "StreamReaderProtocol.connection_made.<locals>.callback"
+    if sys.version_info < (3, 12)
+    else None
+)
 
 
 def callback_failed(handle: Any, error: BaseException) -> None:
     """Report that the callback of `handle` raised."""
+    if (
+        isinstance(error, CancelledError)
+        and getattr(handle._callback, "__qualname__", "") == ASKS_THE_CANCELLED
+    ):
+        # Nothing has failed.
+        return
     source = format_helpers._format_callback_source(handle._callback, handle._args)
     context = {
         "message": f"Exception in callback {source}",
