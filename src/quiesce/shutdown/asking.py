@@ -93,6 +93,10 @@ class Asking:
         if new := self.left - self.asked:
             self.ask(new - self.spared())
 
+    def is_somebody_new(self) -> bool:
+        """Tell whether a round that begins now would ask anybody."""
+        return bool(self.left - self.asked - self.spared())
+
     def spared(self) -> set[Any]:
         """Return who is shielded, and what they and cleanups wait for."""
         spared: set[Any] = set()

@@ -8,12 +8,14 @@ before the deadline is aborted and killed.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from quiesce.loop import Loop
 from quiesce.shutdown import children, connections
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quiesce.shutdown.sequence import Sequence
 
 # The share of what is left that generators have before the rest is closed beside them.
@@ -32,10 +34,14 @@ def close_all(sequence: Sequence) -> None:
     connections.close_connections(loop)
     children.terminate(loop)
     end_pool(sequence, until)
-    wait_until_clear(sequence, until)
+    wait_until(sequence, lambda: has_ended(loop), until)
+    sequence.note_cut_off()
+    # All that is left to wait for is a peer's answer, which not every peer gives.
+    answered = time.monotonic() + connections.PEERS_ANSWER
+    wait_until(sequence, lambda: is_clear(loop), min(until, answered))
     connections.abort_connections(loop)
     children.kill(loop)
-    wait_until_clear(sequence, time.monotonic() + LAST_MOMENTS)
+    wait_until(sequence, lambda: is_clear(loop), time.monotonic() + LAST_MOMENTS)
 
 
 def close_generators(sequence: Sequence) -> None:
@@ -65,13 +71,18 @@ def end_pool(sequence: Sequence, until: float) -> None:
         loop.executor.give_up()
 
 
-def wait_until_clear(sequence: Sequence, until: float) -> None:
-    """Run the loop until nothing of it is open any more, or the moment `until`."""
-    loop = sequence.loop
+def has_ended(loop: Any) -> bool:
+    """Tell whether all children have ended, and all that was written is sent."""
+    return not children.to_end(loop) and not connections.unsent(loop)
 
-    def is_clear() -> bool:
-        return not children.to_end(loop) and not connections.open_transports(loop)
 
-    if not is_clear():
-        never = loop.create_future()
-        sequence.wait_for([never], until, enough=is_clear)
+def is_clear(loop: Any) -> bool:
+    """Tell whether nothing of `loop` is open any more."""
+    return not children.to_end(loop) and not connections.open_transports(loop)
+
+
+def wait_until(sequence: Sequence, enough: Callable[[], bool], until: float) -> None:
+    """Run the loop until there is `enough`, or the moment `until` has come."""
+    if not enough():
+        never = sequence.loop.create_future()
+        sequence.wait_for([never], until, enough=enough)

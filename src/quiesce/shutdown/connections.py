@@ -6,6 +6,7 @@ connection costs nothing for being found one day. A loop of another make keeps i
 
 from __future__ import annotations
 
+import time
 from asyncio import BaseTransport
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,34 @@ from quiesce.tls.stream import TlsStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# Seconds for peers to say that they have heard of the end of a connection.
+PEERS_ANSWER = 0.25
+
+
+class Goodbyes:
+    """Connections that wait for nothing any more but their peer's answer to a goodbye.
+
+    TLS has that. Not every peer answers, and nothing is lost without it.
+    """
+
+    __slots__ = ("loop", "since")
+
+    def __init__(self, loop: Any) -> None:
+        self.loop = loop
+        self.since: dict[Any, float] = {}
+
+    def end(self) -> None:
+        """Close those that have waited long enough; called from time to time."""
+        now = time.monotonic()
+        self.since = {
+            transport: self.since.get(transport, now)
+            for transport in open_transports(self.loop)
+            if transport.is_closing() and not queued_in(transport)
+        }
+        for transport, since in self.since.items():
+            if now - since >= PEERS_ANSWER:
+                abort(transport)
 
 
 def owners(loop: Any) -> Iterator[Any]:
@@ -46,6 +75,17 @@ def open_transports(loop: Any) -> list[Any]:
     return found
 
 
+def unsent(loop: Any) -> list[Any]:
+    """Return the transports that have not sent all that was written to them."""
+    return [each for each in open_transports(loop) if queued_in(each)]
+
+
+def queued_in(transport: Any) -> int:
+    """Return how many bytes a transport has not sent; 0 for one that only reads."""
+    size = getattr(transport, "get_write_buffer_size", None)
+    return 0 if size is None else size()
+
+
 def close_connections(loop: Any) -> None:
     """Close every transport once it has sent what was written to it."""
     for transport in open_transports(loop):
@@ -56,5 +96,9 @@ def close_connections(loop: Any) -> None:
 def abort_connections(loop: Any) -> None:
     """Close every transport at once, whatever is lost by that."""
     for transport in open_transports(loop):
-        abort = getattr(transport, "abort", transport.close)
-        abort()
+        abort(transport)
+
+
+def abort(transport: Any) -> None:
+    """Close a transport at once; one that only reads knows no other way."""
+    getattr(transport, "abort", transport.close)()

@@ -9,16 +9,19 @@ from quiesce.shutdown import children, exit_status
 
 if TYPE_CHECKING:
     from quiesce.shutdown.sequence import Sequence
+    from quiesce.shutdown.survivors import Survivor
 
 # Seconds that children have where the process ends at once.
 BETWEEN_SIGNALS = 0.1
+# The kinds of what was ended before, and noted then.
+CUT_OFF = frozenset({"child", "connection"})
 # Coroutines that refuse to be closed: to drop one is to be told so again, so they stay.
 UNCLOSED: list[Any] = []
 
 
 def give_up(sequence: Sequence) -> None:
     """Name what is left, and close its coroutines: nothing is dropped pending."""
-    if sequence.has_survivors() and (left := sequence.survivors()):
+    if left := what_is_left(sequence):
         if not sequence.hurried:
             sequence.forced = True
             sequence.report.forced(left)
@@ -49,6 +52,23 @@ def end_process(sequence: Sequence) -> NoReturn:
     time.sleep(BETWEEN_SIGNALS)
     children.kill(sequence.loop)
     exit_status.leave(status, sequence.reason.signum)
+
+
+def what_is_left(sequence: Sequence) -> list[Survivor]:
+    """Describe what was or is to be ended by force.
+
+    A child that is meant to outlive the program is none of that, but named beside it.
+    """
+    left = list(sequence.cut_off)
+    if sequence.has_survivors():
+        left += [each for each in sequence.survivors() if each.kind not in CUT_OFF]
+    if left:
+        from quiesce.shutdown.survivors import of_child
+
+        named = {each.pid for each in left}
+        running = map(of_child, children.running(sequence.loop))
+        left += [child for child in running if child.pid not in named]
+    return left
 
 
 def close_coroutine(task: Any) -> None:

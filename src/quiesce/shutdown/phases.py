@@ -111,18 +111,30 @@ def finish_round(sequence: Sequence) -> None:
 def closes_idle_connections(sequence: Sequence) -> Callable[[], bool] | None:
     """Return what closes the connections once tasks wait for nothing but their end.
 
-    None where there are none.
+    None where there are none. A connection may be what a task needs that was not asked
+    to end: one that is spared has time, others are asked in the round that then begins.
     """
-    from quiesce.shutdown.connections import close_connections, open_transports
+    from quiesce.shutdown.connections import (
+        Goodbyes,
+        close_connections,
+        open_transports,
+    )
 
+    asking = sequence.asking
     if not open_transports(sequence.loop):
         return None
+    goodbyes = Goodbyes(sequence.loop)
 
     def look() -> bool:
-        left = {task for task in sequence.asking.waited_for if not task.done()}
-        if wait_for_connections(left):
+        goodbyes.end()
+        left = {task for task in asking.waited_for if not task.done()}
+        if not wait_for_connections(left):
+            return False
+        if wait_for_connections(asking.pending()):
             close_connections(sequence.loop)
-        return False
+            return False
+        asking.look()
+        return asking.is_somebody_new()
 
     return look
 

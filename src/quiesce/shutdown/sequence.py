@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from quiesce.shutdown.phases import Phase
     from quiesce.shutdown.reason import Reason
     from quiesce.shutdown.report import Report
+    from quiesce.shutdown.survivors import Survivor
 
 # An end that takes longer than so many seconds says what it waits for.
 SLOW = 1.0
@@ -79,6 +80,8 @@ class Sequence:
         # Everything is being closed, so that connections are waited for.
         self.is_closing = False
         self.forced = False
+        # What was ended by force although it could have had more to do or to send.
+        self.cut_off: list[Survivor] = []
         # What a cleanup raised to end the program, as sys.exit() does.
         self.interruption: BaseException | None = None
         self.asking = Asking(self)
@@ -227,6 +230,21 @@ class Sequence:
                 or (self.is_closing and open_transports(loop))
             )
         )
+
+    def note_cut_off(self) -> None:
+        """Describe the children that do not end and the connections that do not empty.
+
+        They are gone when the end is forced.
+        """
+        from quiesce.shutdown import children, connections
+
+        stubborn = children.to_end(self.loop)
+        unsent = connections.unsent(self.loop)
+        if stubborn or unsent:
+            from quiesce.shutdown import survivors
+
+            self.cut_off += map(survivors.of_child, stubborn)
+            self.cut_off += map(survivors.of_connection, unsent)
 
     def survivors(self) -> list[Any]:
         """Describe everything that is still there."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import signal
 import socket
 import time
@@ -239,6 +238,24 @@ def test_a_client_that_never_reads_is_cut_off_and_named(scenario, then):
     assert outcome.gone_within(GRACE + 1)
 
 
+def test_the_status_tells_that_a_client_was_cut_off(scenario):
+    text = filled(
+        SERVER,
+        serve=filled(SENDS, then="say('sent')"),
+        before="pass",
+        hold="await asyncio.sleep(1)",
+    )
+    with scenario.start(text, grace=1) as program:
+        client = client_of(program)
+        client.sendall(b"x")
+        program.wait_for("sent")
+        outcome = program.end()
+        port = client.getsockname()[1]
+        client.close()
+    assert str(port) in outcome.err
+    assert outcome.status == 70
+
+
 PROTOCOL = """
 class Peer(asyncio.Protocol):
     def connection_made(self, transport):
@@ -446,42 +463,3 @@ def test_a_handler_may_answer_in_its_cleanup(scenario):
             client.close()
         assert outcome.tells(signal.SIGTERM)
     assert for_all == [(b"sorry", ["handler", "main"])] * len(HOLDS)
-
-
-def test_a_client_may_end_its_request_while_the_server_ends(scenario):
-    # The handler protects a request that it has begun.
-    serve = """
-    async def serve(reader, writer):
-        writer.write(b"hello")
-        job = asyncio.create_task(answer(reader, writer))
-        try:
-            await asyncio.shield(job)
-        except asyncio.CancelledError:
-            await job
-
-    async def answer(reader, writer):
-        request = await reader.readline()
-        writer.write(b"answer to " + request)
-        writer.close()
-        await writer.wait_closed()
-        log("answered")
-    """
-    text = filled(
-        SERVER,
-        serve=serve,
-        before="pass",
-        hold=HOLDS["async with serve_forever"],
-    )
-    with scenario.start(text) as program:
-        client = client_of(program)
-        client.recv(5)
-        client.sendall(b"a requ")
-        program.send(signal.SIGTERM)
-        assert not select.select([client], [], [], 1.5)[0]
-        client.sendall(b"est\n")
-        answer = client.recv(100)
-        outcome = program.end()
-        client.close()
-    assert answer == b"answer to a request\n"
-    assert sorted(outcome.log) == ["answered", "main"]
-    assert outcome.tells(signal.SIGTERM)
