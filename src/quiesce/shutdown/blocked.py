@@ -8,9 +8,9 @@ times, knows that it has not turned in between.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core.interrupts import HANDING_OVER, OURS
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # What a loop that turns, sleeps or does not run is noted as.
 NOT_BLOCKED = 0
 # The modules that run loops; compiled, there is nothing between them and a callback.
-RUN_LOOPS = (str(Path(OURS) / "shutdown"), str(Path(OURS) / "runner"))
+RUN_LOOPS = (f"{OURS}{os.sep}shutdown", f"{OURS}{os.sep}runner")
 
 
 class Pulse:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import _thread
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -82,7 +81,9 @@ class WatchThread:
 
     def is_there(self) -> bool:
         """Tell whether the system has such a thread; one that starts has no number."""
-        return not self.native_id or Path(f"/proc/self/task/{self.native_id}").exists()
+        # No import of pathlib for this.
+        path = f"/proc/self/task/{self.native_id}"
+        return not self.native_id or os.path.exists(path)  # noqa: PTH110
 
 
 HELD: list[WatchThread] = []
