@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 SHARE = 0.5
 
 STEPS: WeakKeyDictionary[Any, list[Registration]] = WeakKeyDictionary()
+# The step that each loop is at, as its name and its task.
+RUNNING: WeakKeyDictionary[Any, tuple[str, Any]] = WeakKeyDictionary()
 
 
 class Registration:
@@ -123,6 +125,11 @@ def has_steps(loop: Any) -> bool:
     return bool(STEPS.get(loop))
 
 
+def step_of(loop: Any) -> tuple[str, Any] | None:
+    """Return the name and the task of the step that `loop` is at, if it is at one."""
+    return RUNNING.get(loop)
+
+
 async def run_drain_steps(loop: Any, budget: BudgetLike) -> None:
     """Run the steps of `loop`, which runs this, within their share of `budget`.
 
@@ -148,11 +155,14 @@ async def run_step(loop: Any, step: Registration, left: float) -> None:
     task = loop.create_task(
         step.run(), name=f"drain step {step.name}", context=step.context
     )
+    RUNNING[loop] = step.name, task
     try:
         await wait([task], timeout=limit)
     except asyncio.CancelledError:
         task.cancel()
         raise
+    finally:
+        del RUNNING[loop]
     if not task.done():
         name_late(step, task, limit)
         task.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,13 @@ def remains_of(loop: Any, ours: set[Any], *, connected: bool) -> list[Survivor]:
     """Describe what `loop` still has: tasks, generators, children, busy threads.
 
     Connections count where they are waited for, if `connected`. `ours` are tasks that
-    do the work of the end.
+    do the work of the end. During a drain step everything else still runs, and only the
+    step is told of.
     """
+    # A program that has registered steps has imported this.
+    draining = sys.modules.get("quiesce.shutdown.draining")
+    if draining is not None and (step := draining.step_of(loop)) is not None:
+        return [survivors.of_drain_step(*step)]
     left = survivors.of_tasks(pending_tasks(loop) - ours)
     if isinstance(loop, Loop):
         left += map(survivors.of_generator, loop.async_generators.unclosed())

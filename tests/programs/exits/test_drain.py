@@ -143,6 +143,24 @@ def test_steps_leave_time_for_cleanups(scenario):
     assert outcome.gone_within(1.2)
 
 
+def test_a_slow_end_says_that_it_waits_for_a_step(scenario):
+    text = """
+    import quiesce
+
+    async def main():
+        quiesce.shutdown.drain(asyncio.sleep, 1.5, name="last orders")
+        asyncio.create_task(sleeper("background"))
+        say()
+        await sleeper("main")
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    (said,) = outcome.err.splitlines()
+    assert "waiting for drain step 'last orders'" in said
+    assert outcome.log == ["main", "background"]
+
+
 def test_a_second_ctrl_c_ends_the_drain(scenario):
     text = """
     import quiesce
