@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from quiesce.shutdown.survivors import Survivor
 
 
 def multiprocessing_children() -> list[Any]:
@@ -34,6 +39,13 @@ def kill(children: list[Any]) -> None:
             child.kill()
         except (OSError, ValueError, AttributeError):
             continue
+
+
+def described(children: Iterable[Any]) -> list[Survivor]:
+    """Describe children, given as they are to `survivors.of_child`."""
+    from quiesce.shutdown import survivors
+
+    return [survivors.of_child(child) for child in children]
 
 
 def other_children() -> list[int]:

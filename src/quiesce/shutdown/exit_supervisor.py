@@ -1,0 +1,195 @@
+"""Does what has its moment while the interpreter exits within a budget.
+
+See `process_wide`. Each step of the exit can hang, so this happens beside the main
+thread: one thread acts, and another ends the process should that one hang too.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from quiesce.shutdown import processes
+from quiesce.shutdown.exit_status import keep_death_by_ctrl_c
+from quiesce.shutdown.stderr import has_room, say
+from quiesce.shutdown.threads import threads_left
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from quiesce.shutdown.process_wide import ExitBound
+    from quiesce.shutdown.survivors import Survivor
+
+# Seconds that threads have at least, also where the budget is used up: those that are
+# idle need a moment to end.
+LEAST_WAIT = 0.25
+# Seconds that exit functions have at least after that.
+LEAST_FOR_EXIT_FUNCTIONS = 0.25
+# Seconds after which the process leaves although it could not say what is left.
+UNHEARD = 0.2
+# Of the time that threads have, children are asked to end and killed at these shares.
+ASK_CHILDREN = 0.5
+KILL_CHILDREN = 0.85
+# An end that takes so many seconds says what it waits for.
+SLOW = 1.0
+# Seconds that everything has after another Ctrl-C.
+HURRIED = 1.0
+# Said where that is why it could not end.
+UNREAD = "nobody reads its output"
+# There no thread can be made once the exit has begun.
+NO_THREADS_AT_EXIT = sys.version_info[:2] == (3, 12)
+
+
+class Supervisor:
+    """Does, in a thread of its own, what has its moment in a bounded exit."""
+
+    def __init__(self, bound: ExitBound) -> None:
+        self.bound = bound
+        self.is_dismissed = False
+        # Each is released when the exit begins, and when a moment has changed.
+        self.wakes = [threading.Lock(), threading.Lock()]
+        for wake in self.wakes:
+            wake.acquire()
+        self.is_started = False
+        self.output_is_unread = False
+        # Objects that are never to be dropped: its threads are not ended either.
+        self.keeps: list[object] = []
+
+    def start(self) -> None:
+        """Make the threads: not those of `threading`, which the program could see."""
+        from _thread import start_new_thread
+
+        self.is_started = True
+        start_new_thread(self.supervise, (self.wakes[0],))
+        start_new_thread(self.leave_unheard, (self.wakes[1],))
+
+    def start_early(self) -> None:
+        """Make the threads before the exit, if they are needed or cannot wait."""
+        self.output_is_unread = is_unread(sys.stdout) or is_unread(sys.stderr)
+        if NO_THREADS_AT_EXIT or self.output_is_unread:
+            self.start()
+
+    def take_over(self) -> None:
+        """Begin: the interpreter's exit has begun."""
+        now = time.monotonic()
+        deadline = self.bound.budget.deadline
+        reserve = self.bound.budget.reserve
+        self.began_at = now
+        self.waits_until = max(deadline - reserve, now + LEAST_WAIT)
+        self.leaves_at = max(deadline, self.waits_until + LEAST_FOR_EXIT_FUNCTIONS)
+        if not self.is_started:
+            self.start()
+        self.wake()
+
+    def hurry(self) -> None:
+        """Leave soon: called in the main thread."""
+        now = time.monotonic()
+        self.waits_until = now
+        self.leaves_at = min(self.leaves_at, now + HURRIED)
+        self.wake()
+
+    def dismiss(self) -> None:
+        """Do nothing any more."""
+        self.is_dismissed = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Have the threads look at what has changed."""
+        for wake in self.wakes:
+            if wake.locked():
+                wake.release()
+
+    def supervise(self, wake: threading.Lock) -> None:
+        """Do what is due, one after the other."""
+        if self.output_is_unread:
+            self.await_reader(wake)
+        else:
+            wake.acquire()
+        if self.is_dismissed:
+            return
+        share = self.waits_until - self.began_at
+        slow = max(self.bound.budget.began_at + SLOW, self.began_at)
+        todo: list[tuple[float, Callable[[], None]]] = [
+            (slow, self.say_what_is_waited_for),
+            (self.began_at + ASK_CHILDREN * share, self.ask_children),
+            (self.began_at + KILL_CHILDREN * share, self.kill_children),
+        ]
+        for moment, act in sorted(todo, key=lambda each: each[0]):
+            self.sleep_until(moment, wake)
+            if not self.bound.hurried and moment < self.leaves_at:
+                act()
+                keep_death_by_ctrl_c()
+        self.sleep_until(math.inf, wake)
+        self.leave()
+
+    def await_reader(self, wake: threading.Lock) -> None:
+        """Wait for the exit, but not for a reader of what was printed before it.
+
+        When a program is over Python writes its output out before all else.
+        """
+        left = self.bound.budget.deadline + UNHEARD - time.monotonic()
+        if wake.acquire(timeout=max(0.0, left)):
+            return
+        if threading.main_thread().ident not in sys._current_frames():
+            say([f"quiesce: forced to end ({self.bound}): {UNREAD}"])
+            os._exit(self.bound.forced_status)
+        # It still runs.
+        wake.acquire()
+
+    def leave_unheard(self, wake: threading.Lock) -> None:
+        """End the process at the very last moment, if nothing else has."""
+        wake.acquire()
+        if not self.is_dismissed:
+            self.sleep_until(math.inf, wake)
+            time.sleep(UNHEARD)
+            os._exit(self.bound.forced_status)
+
+    def sleep_until(self, moment: float, wake: threading.Lock) -> None:
+        """Return at that moment, or when it is time to leave."""
+        while (left := min(moment, self.leaves_at) - time.monotonic()) > 0:
+            wake.acquire(timeout=left)
+
+    def say_what_is_waited_for(self) -> None:
+        """Say once that the end takes long, and why."""
+        left = described(threads_left())
+        # Without these, it is in an exit function.
+        self.bound.report.slow(left or described([threading.main_thread()]))
+
+    def ask_children(self) -> None:
+        """Ask the children of `multiprocessing` to end."""
+        processes.terminate(processes.multiprocessing_children())
+
+    def kill_children(self) -> None:
+        """End the children that were asked, and name them."""
+        children = processes.multiprocessing_children()
+        if children:
+            self.bound.name(processes.described(children))
+            processes.kill(children)
+
+    def leave(self) -> NoReturn:
+        """End the process, whose main thread is stuck in something."""
+        bound = self.bound
+        stuck = [threading.main_thread(), *threads_left()]
+        bound.name(described(stuck))
+        processes.kill(processes.multiprocessing_children())
+        bound.leave()
+
+
+def described(threads: Iterable[threading.Thread]) -> list[Survivor]:
+    """Describe `threads`, and all children, also those that outlive the process."""
+    from quiesce.shutdown import survivors
+
+    children = [*processes.multiprocessing_children(), *processes.other_children()]
+    return [*map(survivors.of_thread, threads), *processes.described(children)]
+
+
+def is_unread(stream: Any) -> bool:
+    """Tell whether `stream` leads to a pipe or terminal that takes nothing more."""
+    try:
+        return not has_room(stream.fileno(), time.monotonic())
+    except Exception:  # noqa: BLE001 - a stand-in for stdout may raise anything
+        return False
