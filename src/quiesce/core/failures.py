@@ -10,7 +10,6 @@ know and filter on, under the logger ``asyncio``.
 # pyright: reportArgumentType=false
 from __future__ import annotations
 
-import sys
 import traceback
 from asyncio import format_helpers
 from asyncio.exceptions import CancelledError, InvalidStateError
@@ -19,12 +18,8 @@ from typing import Any
 
 # The keys of a context that the log line does not repeat.
 SAID_ALREADY = frozenset({"message", "exception"})
-# Before 3.12 a stream asks its handler for an exception also if that was cancelled.
-ASKS_THE_CANCELLED = (
-    "StreamReaderProtocol.connection_made.<locals>.callback"
-    if sys.version_info < (3, 12)
-    else None
-)
+# Up to 3.12.2 a stream asks its handler for an exception also if that was cancelled.
+ASKS_THE_CANCELLED = "StreamReaderProtocol.connection_made.<locals>.callback"
 
 
 def callback_failed(handle: Any, error: BaseException) -> None:
