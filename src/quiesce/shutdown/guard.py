@@ -14,12 +14,15 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from quiesce.shutdown import guardian_process
 from quiesce.system import last_resort
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from quiesce.shutdown.guardian_process import GuardianProcess
 
 # Seconds after the deadline.
 MARGIN = 1.0
@@ -30,18 +33,31 @@ class Guard:
 
     present: Guard | None = None
 
+    def __init__(self) -> None:
+        self.guardian: GuardianProcess | None = None
+
     def stand(self, signums: Iterable[int], grace: float) -> None:
         """End the process if Python does not run for `grace` after one of `signums`.
 
         To be called when their handlers are installed.
         """
         if (
-            Guard.present is None
-            and threading.get_ident() == threading.main_thread().ident
-            and last_resort.begin(signums, grace + MARGIN)
+            Guard.present is not None
+            or threading.get_ident() != threading.main_thread().ident
         ):
-            Guard.present = self
-            know_forks()
+            return
+        if not last_resort.begin(signums, grace + MARGIN):
+            self.guardian = guardian_process.the_guardian()
+            if self.guardian is None:
+                return
+            self.guardian.watch(signums, grace)
+        Guard.present = self
+        know_forks()
+
+    def share(self, loop: Any) -> None:
+        """Begin with the run of `loop`, which hears of signals now."""
+        if Guard.present is self and self.guardian is not None:
+            self.guardian.share(loop)
 
     def hold(self, deadline: float, status: int) -> None:
         """End the process with `status` if it is still there after `deadline`.
@@ -49,18 +65,20 @@ class Guard:
         `deadline` is a moment of `time.monotonic`. May be called again, to move it, and
         by a signal's handler.
         """
-        if Guard.present is self:
+        if Guard.present is not self:
+            return
+        if self.guardian is None:
             last_resort.end_in(deadline + MARGIN - time.monotonic(), status)
-
-    def release(self) -> None:
-        """Note that the end has come, or that the program goes on."""
-        if Guard.present is self:
-            last_resort.do_not_end()
+        else:
+            self.guardian.tell(f"hold {deadline + MARGIN}")
 
     def stand_down(self) -> None:
         """Guard no longer."""
         if Guard.present is self:
             last_resort.end()
+            if self.guardian is not None:
+                self.guardian.rest()
+                self.guardian = None
             Guard.present = None
 
 
@@ -79,5 +97,6 @@ def know_forks() -> None:
 
 def forget_in_child() -> None:
     """Let go of what the parent's guard has installed."""
+    guardian_process.forget_in_child()
     if Guard.present is not None:
         Guard.present.stand_down()

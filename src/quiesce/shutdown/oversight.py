@@ -43,6 +43,7 @@ class Oversight:
                 loop, threshold=threshold(), interrupted=self.interrupted
             )
         self.watchdog.start()
+        self.guard.share(loop)
 
     def unwatch(self) -> None:
         """Tell no more of what blocks the loop, as long as it does not end."""

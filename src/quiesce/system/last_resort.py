@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from quiesce.system import native
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 STDERR = 2
 # A terminal and the tools between it and the program each pass on the same Ctrl-C.
@@ -28,9 +28,13 @@ AT_ONCE = 1.4
 
 
 class LastResort:
-    """The timer's signal, as long as there is a timer; 0 otherwise."""
+    """The timer's signal, as long as there is a timer, and who else hears of children.
+
+    The signal is 0 otherwise.
+    """
 
     signum = 0
+    listener: Callable[[str, int], None] | None = None
 
 
 def begin(signums: Iterable[int], seconds: float) -> bool:
@@ -78,8 +82,12 @@ def end() -> None:
 def note_child(pid: int) -> None:
     """Let the timer end the child `pid` too, unless it is in a session of its own."""
     native.note_child(pid)
+    if LastResort.listener is not None:
+        LastResort.listener("child", pid)
 
 
 def forget_child(pid: int) -> None:
     """Note that the child `pid` is to be reaped now."""
     native.forget_child(pid)
+    if LastResort.listener is not None:
+        LastResort.listener("gone", pid)

@@ -60,6 +60,10 @@ class SignalHandlers(Watcher):
                 return
             self._listening = True
 
+    def fileno(self) -> int:
+        """Return the descriptor from which the loop reads signals; -1 without one."""
+        return -1 if self._channel is None else self._channel.read_fd
+
     def add(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
         """Call ``callback(*args)`` in the loop whenever `sig` arrives.
 

@@ -6,8 +6,6 @@ import signal
 
 import pytest
 
-import quiesce
-
 ASKS = [signal.SIGINT, signal.SIGTERM]
 BLOCKERS = {
     "a sleep": "time.sleep(3600)",
@@ -30,7 +28,6 @@ KEEPS_THE_GIL = {
         "mutex = ctypes.create_string_buffer(64); lock(mutex); lock(mutex)"
     ),
 }
-only_compiled = pytest.mark.skipif(not quiesce.COMPILED, reason="done in C")
 HEAD = """
 import ctypes, queue, re, socket, subprocess
 
@@ -170,7 +167,6 @@ def test_a_block_that_ends_by_itself_is_not_cut(scenario):
     assert outcome.tells(signal.SIGTERM)
 
 
-@only_compiled
 @pytest.mark.parametrize("signum", ASKS)
 @pytest.mark.parametrize("blocker", KEEPS_THE_GIL)
 @pytest.mark.parametrize("text", [IN_MAIN, IN_A_CLEANUP], ids=["main", "cleanup"])
@@ -188,7 +184,6 @@ def test_a_call_that_lets_no_python_run_ends_the_process(
     assert outcome.gone_within(1 + 1.5)
 
 
-@only_compiled
 def test_a_call_that_lets_no_python_run_does_not_save_the_children(scenario):
     text = """
     async def main():

@@ -1,0 +1,201 @@
+"""A process that ends another one where no Python runs in it any more.
+
+It is for interpreted runs, where nothing of ours is in C: ``python -I -S guardian.py``,
+started by `guardian_process`. It shares the channel into which Python's C handler of
+signals writes, even while a call keeps the GIL, and looks at it without reading: a
+signal that asks for the end and lies there unread means that no Python runs, or that
+the loop is blocked. Only in the first case does the process not answer a signal whose
+handler is in Python; then its lines are written out, its children ended, and the
+process killed.
+
+It is told by lines on its standard input, and ends when that is closed:
+
+- ``watch SIGNUM...`` and ``grace SECONDS``: what to look for, and how long;
+- ``hold MOMENT``: end it at this moment of the monotonic clock, whatever it does;
+- ``release``: do no such thing;
+- ``child PID`` and ``gone PID``.
+
+Its arguments are the number of the process, the signal that makes `faulthandler` write
+the lines, and the one to answer. It imports nothing of quiesce.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+import time
+
+# Seconds between two looks while a signal lies unread.
+LOOKS = 0.1
+# Seconds for an answer, for the lines to be written, and for the children to end.
+ANSWER = 0.25
+WRITING = 0.15
+CHILDREN = 0.2
+MESSAGE = (
+    b"quiesce: the time to end is over, but a call in C keeps Python from running; "
+    b"the process ends in the lines above\n"
+)
+
+
+class Guardian:
+    """Looks after one process."""
+
+    def __init__(self, pid: int, dump: int, question: int) -> None:
+        self.pid = pid
+        self.dump = dump
+        self.question = question
+        self.channel: socket.socket | None = None
+        self.signums: set[int] = set()
+        self.grace = 0.0
+        self.unread_since: float | None = None
+        self.deadline: float | None = None
+        self.children: set[int] = set()
+        self.answered = False
+        self.buffered = b""
+
+    def run(self) -> None:
+        """Look until the other process is gone, or ended."""
+        told = socket.socket(fileno=0)
+        while self.hear(told):
+            now = time.monotonic()
+            if self.deadline is not None:
+                if now >= self.deadline:
+                    self.end()
+            elif self.has_unread():
+                if self.unread_since is None:
+                    self.unread_since = now
+                if now >= self.unread_since + self.grace:
+                    self.ask(told)
+            else:
+                self.unread_since = None
+
+    def hear(self, told: socket.socket) -> bool:
+        """Wait for something; take what is told, and say whether more can come."""
+        poller = select.poll()
+        poller.register(told, select.POLLIN)
+        timeout: float | None = None
+        if self.deadline is not None:
+            timeout = max(0.0, self.deadline - time.monotonic()) * 1000 + 1
+        elif self.unread_since is not None:
+            timeout = LOOKS * 1000
+        elif self.channel is not None:
+            poller.register(self.channel, select.POLLIN)
+        for fd, _ in poller.poll(timeout):
+            if fd == told.fileno():
+                return self.take(told)
+        return True
+
+    def take(self, told: socket.socket) -> bool:
+        """Take what is told; False says that the other process is gone."""
+        try:
+            data, fds, _, _ = socket.recv_fds(told, 4096, 1)
+        except OSError:
+            return False
+        for fd in fds:
+            if self.channel is not None:
+                self.channel.close()
+            self.channel = socket.socket(fileno=fd)
+        *lines, self.buffered = (self.buffered + data).split(b"\n")
+        for line in lines:
+            self.act(line.split())
+        return bool(data)
+
+    def act(self, words: list[bytes]) -> None:
+        """Act on one line."""
+        match words:
+            case [b"watch", *signums]:
+                self.signums = set(map(int, signums))
+                self.unread_since = None
+            case [b"grace", seconds]:
+                self.grace = float(seconds)
+            case [b"hold", moment]:
+                self.deadline = float(moment)
+            case [b"release"]:
+                self.deadline = self.unread_since = None
+            case [b"child", pid]:
+                self.children.add(int(pid))
+            case [b"gone", pid]:
+                self.children.discard(int(pid))
+            case [b"here"]:
+                self.answered = True
+            case _:
+                pass
+
+    def has_unread(self) -> bool:
+        """Tell whether a signal that asks for the end was not read yet."""
+        if self.channel is None:
+            return False
+        try:
+            data = self.channel.recv(4096, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        if not data:
+            self.channel.close()
+            self.channel = None
+        return not self.signums.isdisjoint(data)
+
+    def ask(self, told: socket.socket) -> None:
+        """End the process, unless it answers: then it is only its loop that is blocked.
+
+        A program that handles the signal itself may take its time for that.
+        """
+        self.answered = False
+        self.send(self.question)
+        deadline = time.monotonic() + ANSWER
+        while not self.answered and (left := deadline - time.monotonic()) > 0:
+            if select.select([told], [], [], left)[0] and not self.take(told):
+                return
+        if not self.answered:
+            self.end()
+        self.unread_since = time.monotonic()
+
+    def end(self) -> None:
+        """Let the process write where it is, and end it with its children."""
+        self.send(self.dump)
+        time.sleep(WRITING)
+        # Order matters: in a file, this begins where the lines end.
+        self.say()
+        for signum in (signal.SIGTERM, signal.SIGKILL):
+            children = [pid for pid in self.children if is_in_session_of(pid, self.pid)]
+            for pid in children:
+                send(pid, signum)
+            if children and signum == signal.SIGTERM:
+                time.sleep(CHILDREN)
+        self.send(signal.SIGKILL)
+        os._exit(0)
+
+    def say(self) -> None:
+        """Say on the other process's stderr what happens now."""
+        flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_APPEND
+        try:
+            os.write(os.open(f"/proc/{self.pid}/fd/2", flags), MESSAGE)
+        except OSError:
+            # No such file system, or nobody reads.
+            return
+
+    def send(self, signum: int) -> None:
+        """Send a signal to the process, which has the number as long as it tells us."""
+        send(self.pid, signum)
+
+
+def send(pid: int, signum: int) -> None:
+    """Send a signal to a process that may be gone."""
+    try:
+        os.kill(pid, signum)
+    except OSError:
+        return
+
+
+def is_in_session_of(pid: int, other: int) -> bool:
+    """Tell whether two processes are in one session."""
+    try:
+        return os.getsid(pid) == os.getsid(other)
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    Guardian(*map(int, sys.argv[1:])).run()
