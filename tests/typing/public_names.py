@@ -65,3 +65,15 @@ def use_runners() -> None:
 
 def use_wrongly() -> None:
     quiesce.run(3)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+async def use_shutdown(words: list[str]) -> None:
+    assert_type(quiesce.shutdown.is_ending(), bool)
+    assert_type(quiesce.shutdown.why(), str | None)
+    assert_type(quiesce.shutdown.deadline(), float | None)
+    assert_type(quiesce.shutdown.time_left(), float | None)
+    async with quiesce.shutdown.shielded(2) as block:
+        assert_type(block, quiesce.shutdown.Protection)
+    with quiesce.shutdown.drain(words.append, "last", limit=3) as step:
+        step.cancel()
+    quiesce.shutdown.drain(words.append, 1)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
