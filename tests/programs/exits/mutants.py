@@ -172,6 +172,13 @@ MUTANTS = {
         "shutdown.runs_in_threads:Runs", "tell_at_exit"
     ),
     "the exit is not bound": replaced("shutdown.process_wide", "bound_exit"),
+    # from outside the loop
+    "nothing is named": replaced("shutdown.watchdog:Watchdog", "tell"),
+    "nothing is interrupted": replaced(
+        "shutdown.interruption:Interruption", "interrupt"
+    ),
+    "the deadline is not held": replaced("shutdown.watchdog:Watchdog", "hold"),
+    "nothing guards against C": replaced("shutdown.guard:Guard", "stand"),
     # quiesce run
     "open loops stay open": replaced("cli.run", "end_open_loops"),
     "no death by the signal": replaced("cli.run:LastAct", "die_of"),

@@ -121,6 +121,7 @@ def test_what_blocks_a_task_is_named_and_cut_and_the_others_clean_up(
     assert outcome.gone_within(3)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("signum", ASKS)
 @pytest.mark.parametrize("blocker", ["a sleep", "a busy loop", "a lock"])
 @pytest.mark.parametrize(
@@ -167,6 +168,7 @@ def test_a_block_that_ends_by_itself_is_not_cut(scenario):
     assert outcome.tells(signal.SIGTERM)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("signum", ASKS)
 @pytest.mark.parametrize("blocker", KEEPS_THE_GIL)
 @pytest.mark.parametrize("text", [IN_MAIN, IN_A_CLEANUP], ids=["main", "cleanup"])

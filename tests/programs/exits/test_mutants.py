@@ -171,6 +171,26 @@ FAILS = {
         {},
     ),
     "a protected block outlasts the grace": ("protected", "the_grace_wins", {}),
+    "nothing is named": (
+        "blocked_loops",
+        "what_blocks_a_task_is_named_and_cut_and_the_others_clean_up",
+        {"blocker": "a sleep", "signum": TERM},
+    ),
+    "nothing is interrupted": (
+        "blocked_loops",
+        "what_blocks_a_task_is_named_and_cut_and_the_others_clean_up",
+        {"blocker": "a sleep", "signum": TERM},
+    ),
+    "the deadline is not held": (
+        "blocked_loops",
+        "what_cannot_be_cut_is_ended_at_the_deadline",
+        {"signum": TERM},
+    ),
+    "nothing guards against C": (
+        "blocked_loops",
+        "a_call_that_lets_no_python_run_does_not_save_the_children",
+        {},
+    ),
     "open loops stay open": (
         "own_loop",
         "what_a_finished_call_leaves_pending_is_ended_at_exit",
