@@ -78,7 +78,7 @@ class Asking:
     def ask(self, tasks: Collection[Any]) -> None:
         """Cancel `tasks`, as far as nobody has."""
         for task in outermost_first(tasks):
-            if task not in self.asked and not was_asked(task):
+            if not (task in self.asked or was_asked(task) or is_cleanup(task)):
                 task.cancel()
             self.asked.add(task)
 
@@ -159,6 +159,15 @@ INSISTENCE: list[tuple[float, Callable[[Asking, set[Any]], None]]] = [
     (SWALLOWERS_AT, Asking.insist_on_swallowers),
     (EVERYBODY_AT, Asking.insist_on_everybody),
 ]
+
+
+def is_cleanup(task: Any) -> bool:
+    """Tell whether `task` does nothing but close an asynchronous generator.
+
+    Loops make one for each generator that is dropped half-way, as by the task that had
+    iterated it. To cancel it would be to lose what the generator awaits in its end.
+    """
+    return type(task.get_coro()).__name__ == "async_generator_athrow"
 
 
 def was_asked(task: Any) -> bool:

@@ -1,0 +1,281 @@
+"""Asynchronous generators that are suspended when the program ends"""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.programs.exits.scenario import filled
+
+GRACE = 2.0
+PROGRAM = """
+async def numbers(name="generator"):
+    {generator}
+
+async def main():
+    {use}
+    {end}
+
+run(main())
+"""
+HONEST = """
+    try:
+        for number in range(3600):
+            yield number
+            await asyncio.sleep(0.01)
+    finally:
+        await asyncio.sleep(0.05)
+        log(name)
+"""
+HANGS = """
+    try:
+        yield 1
+    finally:
+        await never_ends()
+"""
+SUSPENDED = """
+    held = numbers()
+    await anext(held)
+"""
+ENDS = {
+    "return": ("return", None),
+    "sys.exit": ("sys.exit(3)", None),
+    "SIGINT": ("say()\nawait sleeper('main')", signal.SIGINT),
+    "SIGTERM": ("say()\nawait sleeper('main')", signal.SIGTERM),
+}
+
+
+def ended(scenario, generator, use=SUSPENDED, end="return", **options):
+    """Run a program that uses such a generator so and ends in that way."""
+    how, signum = ENDS[end]
+    text = filled(PROGRAM, generator=generator, use=use, end=how)
+    if signum is None:
+        return scenario.ended(text, **options)
+    return scenario.interrupted(text, by=signum, **options)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_suspended_one_is_closed_with_what_it_awaits(scenario, end):
+    outcome = ended(scenario, HONEST, end=end)
+    assert outcome.log in (["generator"], ["main", "generator"])
+    assert outcome.is_silent
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_one_that_hangs_is_forced_and_named(scenario, end):
+    outcome = ended(scenario, HANGS, end=end, grace=GRACE)
+    assert "numbers" in outcome.err
+    assert outcome.gone_within(GRACE + 1.5)
+    signum = ENDS[end][1]
+    assert outcome.status == 70 if signum is None else outcome.tells_force(signum)
+
+
+def test_one_that_hangs_keeps_no_other_from_its_cleanup(scenario):
+    use = """
+    async def hangs():
+        try:
+            yield
+        finally:
+            await never_ends()
+    stuck = hangs()
+    await anext(stuck)
+    held = []
+    for name in "first", "second":
+        held.append(numbers(name))
+        await anext(held[-1])
+    """
+    generator = HONEST
+    text = filled(PROGRAM, generator=generator, use=use, end="return")
+    outcome = scenario.ended(text, grace=GRACE)
+    assert sorted(outcome.log) == ["first", "second"]
+    assert outcome.status == 70
+    assert "hangs" in outcome.err
+
+
+def test_one_that_ignores_its_end_is_reported_and_the_others_are_closed(scenario):
+    generator = """
+    while True:
+        try:
+            yield 1
+        except GeneratorExit:
+            pass
+    """
+    use = """
+    held = numbers()
+    await anext(held)
+    other = honest()
+    await anext(other)
+    """
+    text = filled(PROGRAM, generator=generator, use=use, end="return").replace(
+        "async def main",
+        "async def honest():\n    try:\n        yield\n    finally:\n"
+        "        await asyncio.sleep(0.05)\n        log('honest')\n\nasync def main",
+    )
+    outcome = scenario.ended(text, grace=GRACE)
+    assert outcome.log == ["honest"]
+    assert outcome.err.count("RuntimeError: async generator ignored") == 1
+    assert outcome.gone_within(GRACE + 1)
+
+
+def test_an_error_in_ones_cleanup_is_reported_once(scenario):
+    generator = """
+    try:
+        yield 1
+    finally:
+        await asyncio.sleep(0.01)
+        raise ValueError("in the cleanup")
+    """
+    outcome = ended(scenario, generator)
+    assert outcome.status == 0
+    assert outcome.err.count("ValueError: in the cleanup") == 1
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_one_that_main_iterates_at_the_signal_ends_with_it(scenario, signum):
+    text = filled(
+        PROGRAM,
+        generator=HONEST,
+        use="""
+        async for number in numbers():
+            if number == 3:
+                say()
+        """,
+        end="pass",
+    )
+    outcome = scenario.interrupted(text, by=signum)
+    assert outcome.log == ["generator"]
+    assert outcome.tells(signum)
+    assert outcome.is_silent
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_one_whose_body_awaits_a_sleep_in_main_at_the_signal(scenario, signum):
+    use = """
+    try:
+        async for number in numbers():
+            say()
+            await asyncio.sleep(3600)
+    finally:
+        log("main")
+    """
+    text = filled(PROGRAM, generator=HONEST, use=use, end="pass")
+    outcome = scenario.interrupted(text, by=signum)
+    assert outcome.log == ["main", "generator"]
+    assert outcome.tells(signum)
+    assert outcome.is_silent
+
+
+def test_one_that_two_tasks_share_is_closed_once(scenario):
+    use = """
+    shared = numbers()
+    async def takes():
+        while True:
+            with contextlib.suppress(RuntimeError):
+                await anext(shared)
+            await asyncio.sleep(0.02)
+    asyncio.create_task(takes())
+    asyncio.create_task(takes())
+    await asyncio.sleep(0.1)
+    """
+    for end in ENDS:
+        outcome = ended(scenario, HONEST, use, end)
+        assert sorted(outcome.log) in (["generator"], ["generator", "main"])
+        assert "Traceback" not in outcome.err or end == "SIGINT"
+
+
+def test_one_in_a_background_task_ends_with_that(scenario):
+    use = """
+    async def takes():
+        async for number in numbers():
+            pass
+    asyncio.create_task(takes())
+    await asyncio.sleep(0.1)
+    """
+    for end in ENDS:
+        outcome = ended(scenario, HONEST, use, end)
+        assert sorted(outcome.log) in (["generator"], ["generator", "main"])
+        assert outcome.is_silent
+
+
+def test_one_may_use_a_task_in_its_cleanup(scenario):
+    generator = """
+    try:
+        yield 1
+    finally:
+        async with asyncio.timeout(1):
+            log(await asyncio.create_task(asyncio.sleep(0.05, "from a task")))
+        async with asyncio.TaskGroup() as group:
+            child = group.create_task(asyncio.sleep(0.05, "from a group"))
+        log(child.result())
+    """
+    outcome = ended(scenario, generator)
+    assert outcome.log == ["from a task", "from a group"]
+    assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+def test_one_that_begins_another_in_its_cleanup_closes_both(scenario):
+    generator = """
+    try:
+        yield 1
+    finally:
+        if name == "generator":
+            global kept
+            kept = numbers("second")
+            await anext(kept)
+        await asyncio.sleep(0.05)
+        log(name)
+    """
+    outcome = ended(scenario, generator)
+    assert sorted(outcome.log) == ["generator", "second"]
+    assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+def test_a_thousand_are_closed_side_by_side(scenario):
+    use = """
+    held = [numbers("x") for _ in range(1000)]
+    for generator in held:
+        await anext(generator)
+    say()
+    """
+    generator = """
+    try:
+        yield
+    finally:
+        await asyncio.sleep(0.1)
+        log(name)
+    """
+    outcome = ended(scenario, generator, use)
+    assert outcome.log == ["x"] * 1000
+    assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+def test_the_context_variables_of_one_are_those_of_its_user(scenario):
+    text = """
+    import contextvars
+    var = contextvars.ContextVar("var", default="unset")
+
+    async def background():
+        var.set("background")
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0.01)
+            log(var.get())
+
+    async def main():
+        var.set("main")
+        asyncio.create_task(background())
+        await asyncio.sleep(0)
+        say()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0.01)
+            log(var.get())
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    assert outcome.log == ["main", "background"]
+    assert outcome.is_silent
