@@ -66,7 +66,7 @@ def run(
 
     Raises RuntimeError where a loop is running in this thread.
     """
-    refuse_running_loop("asyncio.run()")
+    refuse_running_loop("asyncio.run()", main)
     runner = Runner(
         grace=grace,
         debug=debug,
@@ -167,7 +167,7 @@ class Runner:
         """
         if not TAKES_AWAITABLES and not coroutines.iscoroutine(coro):
             raise ValueError(f"a coroutine was expected, got {coro!r}")
-        refuse_running_loop("Runner.run()")
+        refuse_running_loop("Runner.run()", coro)
         loop: Any = self.get_loop()
         coroutine = as_coroutine(coro)
         if context is None:
@@ -247,7 +247,8 @@ class Runner:
             return
         sequence = self._begin(Reason(why.EXITED, error=error))
         sequence.end_main(self._main, main_only=not self._is_whole_program)
-        if has_failed(self._main):
+        # A task group hands what ended the run on to main, which raises it once more.
+        if has_failed(self._main) and self._main.exception() is not error:
             report_failure(self._loop, self._main)
 
     def _note_failure(self, error: BaseException | None) -> None:
@@ -451,9 +452,12 @@ def has_failed(task: Any) -> bool:
     return task.done() and not task.cancelled() and task.exception() is not None
 
 
-def refuse_running_loop(call: str) -> None:
-    """Raise RuntimeError if this thread is inside a running loop."""
+def refuse_running_loop(call: str, main: Any) -> None:
+    """Raise RuntimeError if this thread is inside a running loop; `main` is dropped."""
     if events._get_running_loop() is not None:
+        if coroutines.iscoroutine(main):
+            # It was never awaited, and that is no news beside the error.
+            main.close()
         raise RuntimeError(f"{call} cannot be called from a running event loop")
 
 

@@ -9,7 +9,8 @@ asked again but by insisting:
 - at three quarters of it everybody, also those that are shielded.
 
 Until then a shielded job is spared, with all that it waits for; and so is whatever a
-cleanup waits for.
+cleanup waits for. The children of a task group are left to the task that has the group:
+it cancels them itself, once, when it is told.
 
 The tasks are kept here and in no variable of the functions that run the loop: a task
 holds the exception that ended it, and the exception, by its traceback, the frames of
@@ -19,6 +20,7 @@ those functions. Thousands of tasks would be left to the garbage collector.
 from __future__ import annotations
 
 import time
+from asyncio import TaskGroup
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core.awaited_by import waiters
@@ -79,23 +81,29 @@ class Asking:
         """Cancel `tasks`, as far as nobody has."""
         for task in outermost_first(tasks):
             if not (task in self.asked or was_asked(task) or is_cleanup(task)):
-                task.cancel()
+                self.asked.update(cancel(task))
             self.asked.add(task)
 
     def ask_again(self, tasks: Iterable[Any]) -> None:
         """Cancel `tasks`, whoever has done so before."""
         for task in tasks:
-            task.cancel()
+            cancel(task)
             self.asked.add(task)
 
     def next_round(self) -> None:
         """Ask everybody who is left and not spared."""
-        if new := self.left - self.asked:
-            self.ask(new - self.spared())
+        self.ask(self.new())
 
     def is_somebody_new(self) -> bool:
         """Tell whether a round that begins now would ask anybody."""
-        return bool(self.left - self.asked - self.spared())
+        return bool(self.new())
+
+    def new(self) -> list[Any]:
+        """Return whom to ask next: not those who have a task group to tell them."""
+        new = self.left - self.asked
+        if new:
+            new -= self.spared()
+        return [task for task in new if group_owner(task) not in self.left]
 
     def spared(self) -> set[Any]:
         """Return who is shielded, and what they and cleanups wait for."""
@@ -175,6 +183,33 @@ def was_asked(task: Any) -> bool:
     # A task factory may make tasks that have no more than the older methods.
     cancelling = getattr(task, "cancelling", None)
     return cancelling is not None and cancelling() > 0
+
+
+def cancel(task: Any) -> list[Any]:
+    """Cancel `task`, however long the chain of tasks is that it waits for.
+
+    asyncio's own tasks hand the request down the chain by recursion. Where that comes
+    to its end, the innermost is cancelled, and with it the others, which wait for each
+    other: they are returned.
+    """
+    try:
+        task.cancel()
+    except RecursionError:
+        chain = [task]
+        while hasattr(awaited := getattr(chain[-1], "_fut_waiter", None), "get_coro"):
+            chain.append(awaited)
+        chain[-1].cancel()
+        return chain
+    return []
+
+
+def group_owner(task: Any) -> Any:
+    """Return the task that has the task group of which `task` is a child, or None."""
+    for callback, _ in getattr(task, "_callbacks", None) or ():
+        group = getattr(callback, "__self__", None)
+        if isinstance(group, TaskGroup):
+            return getattr(group, "_parent_task", None)
+    return None
 
 
 def outermost_first(tasks: Collection[Any]) -> list[Any]:
