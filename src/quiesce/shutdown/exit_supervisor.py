@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from quiesce.shutdown import processes
@@ -30,7 +31,9 @@ LEAST_WAIT = 0.25
 # Seconds that exit functions have at least after that.
 LEAST_FOR_EXIT_FUNCTIONS = 0.25
 # Seconds after which the process leaves although it could not say what is left.
-UNHEARD = 0.2
+UNHEARD = 0.4
+# How long the main thread may overrun the deadline before it counts as stuck.
+OVERRUN = 0.4
 # Of the time that threads have, children are asked to end and killed at these shares.
 ASK_CHILDREN = 0.5
 KILL_CHILDREN = 0.85
@@ -80,7 +83,9 @@ class Supervisor:
         reserve = self.bound.budget.reserve
         self.began_at = now
         self.waits_until = max(deadline - reserve, now + LEAST_WAIT)
-        self.leaves_at = max(deadline, self.waits_until + LEAST_FOR_EXIT_FUNCTIONS)
+        self.leaves_at = max(
+            deadline + OVERRUN, self.waits_until + LEAST_FOR_EXIT_FUNCTIONS
+        )
         if not self.is_started:
             self.start()
         self.wake()
@@ -116,15 +121,17 @@ class Supervisor:
         todo: list[tuple[float, Callable[[], None]]] = [
             (slow, self.say_what_is_waited_for),
             (self.began_at + ASK_CHILDREN * share, self.ask_children),
+            (self.began_at + ASK_CHILDREN * share, prepare),
             (self.began_at + KILL_CHILDREN * share, self.kill_children),
         ]
         for moment, act in sorted(todo, key=lambda each: each[0]):
             self.sleep_until(moment, wake)
-            if not self.bound.hurried and moment < self.leaves_at:
+            if not self.bound.is_leaving and moment < self.leaves_at:
                 act()
                 keep_death_by_ctrl_c()
         self.sleep_until(math.inf, wake)
-        self.leave()
+        if not self.bound.is_leaving:
+            self.leave()
 
     def await_reader(self, wake: threading.Lock) -> None:
         """Wait for the exit, but not for a reader of what was printed before it.
@@ -177,6 +184,12 @@ class Supervisor:
         bound.name(described(stuck))
         processes.kill(processes.multiprocessing_children())
         bound.leave()
+
+
+def prepare() -> None:
+    """Import what is needed to tell what is left, while there is time for it."""
+    for name in ("survivors", "survivor_text"):
+        import_module(f"quiesce.shutdown.{name}")
 
 
 def described(threads: Iterable[threading.Thread]) -> list[Survivor]:

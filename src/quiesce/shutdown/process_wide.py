@@ -103,6 +103,8 @@ class ExitBound:
         self.report = self.new_report(report)
         self.is_forced = False
         self.hurried = False
+        # Once it leaves, nobody else has to.
+        self.is_leaving = False
         self.supervisor = Supervisor(self)
 
     def __str__(self) -> str:
@@ -177,6 +179,7 @@ class ExitBound:
 
     def force(self, left: list[threading.Thread]) -> NoReturn:
         """Name what is left, and leave without it."""
+        self.is_leaving = True
         self.name(described(left))
         processes.kill(processes.multiprocessing_children())
         run_last_acts()

@@ -172,6 +172,18 @@ MUTANTS = {
         "shutdown.runs_in_threads:Runs", "tell_at_exit"
     ),
     "the exit is not bound": replaced("shutdown.process_wide", "bound_exit"),
+    "nobody looks on at the exit": replaced(
+        "shutdown.exit_supervisor:Supervisor", "start"
+    ),
+    "unread output is waited for": replaced(
+        "shutdown.exit_supervisor", "is_unread", lambda _: False
+    ),
+    "pools are not told": replaced("shutdown.process_wide", "tell_pools"),
+    "children are only asked to end": replaced("shutdown.processes", "kill"),
+    "children are not asked to end": replaced("shutdown.processes", "terminate"),
+    "repeated signals end the exit": replaced(
+        "shutdown.process_wide:ExitBound", "ignore_repetition"
+    ),
     # from outside the loop
     "nothing is named": replaced("shutdown.watchdog:Watchdog", "tell"),
     "nothing is interrupted": replaced(

@@ -130,6 +130,36 @@ FAILS = {
         "sys_exit_does_not_wait_for_ever",
         {},
     ),
+    "nobody looks on at the exit": (
+        "threads",
+        "an_exit_function_that_never_ends_is_named_and_left",
+        {},
+    ),
+    "unread output is waited for": (
+        "output",
+        "a_reader_that_does_not_read_cannot_hold_it",
+        {"prints": "print('unread')", "signum": TERM},
+    ),
+    "pools are not told": (
+        "pools",
+        "an_idle_one_is_ended_at_once",
+        {"pool": "ThreadPoolExecutor", "signum": TERM},
+    ),
+    "children are only asked to end": (
+        "processes_of_the_program",
+        "one_that_ignores_sigterm_is_killed_and_named",
+        {"daemon": False},
+    ),
+    "children are not asked to end": (
+        "processes_of_the_program",
+        "one_that_never_ends_is_ended",
+        {"method": "fork", "signum": TERM},
+    ),
+    "repeated signals end the exit": (
+        "threads",
+        "another_sigterm_does_not_shorten_the_wait_for_one",
+        {},
+    ),
     "nothing is said of a slow end": (
         "report",
         "a_slow_end_says_once_what_it_waits_for",

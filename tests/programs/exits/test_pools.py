@@ -58,6 +58,7 @@ def program(begin, end=SLEEPING, functions=""):
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_an_idle_one_is_ended_at_once(scenario, pool, signum):
     begin = f"""
+    global pool
     pool = {pool}(2)
     await loop.run_in_executor(pool, log, "worked")
     """

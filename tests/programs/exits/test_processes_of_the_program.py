@@ -79,6 +79,7 @@ def test_one_that_never_ends_is_ended(scenario, method, signum):
     outcome = scenario.interrupted(text, by=signum, grace=GRACE)
     assert outcome.log == ["main", "atexit"]
     assert outcome.tells(signum)
+    assert "forced" not in outcome.err
     assert outcome.gone_within(GRACE + 1)
     assert outcome.left_behind == []
 
