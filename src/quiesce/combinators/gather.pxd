@@ -1,5 +1,5 @@
 cimport cython
-from quiesce.core cimport native
+from quiesce.core cimport cancellation, native
 from quiesce.core.future cimport Future
 from quiesce.core.handle cimport Handle
 from quiesce.core.scheduler cimport Scheduler, make_task
@@ -17,6 +17,9 @@ cdef class Gathering(Future):
     cdef bint keeps_errors
     cdef bint cancel_requested
 
+    cdef bint has_parts(self) noexcept
+    @cython.locals(pending=list)
+    cdef bint hand_out_parts(self, list rest) except -1
     cdef int child_done(self, object child) except -1
     cdef int complete(self, object last) except -1
 

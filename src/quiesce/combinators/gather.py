@@ -18,7 +18,7 @@ from asyncio.exceptions import CancelledError
 from typing import Any
 
 from quiesce.combinators.ensure_future import ensure_future, loop_of
-from quiesce.core import native
+from quiesce.core import cancellation, native
 from quiesce.core.future import Future
 from quiesce.core.handle import Handle
 from quiesce.core.scheduler import Scheduler, make_task
@@ -45,13 +45,20 @@ class Gathering(Future):
         """Cancel every child that is not done; return whether there was one."""
         if self._status != native.PENDING:
             return False
-        cancelled = False
-        for child in self.children:
-            if child.cancel(msg=msg):
-                cancelled = True
-        if cancelled:
+        return cancellation.cancel_whole(self, msg)
+
+    def has_parts(self) -> bool:
+        """Tell whether others are cancelled in place of this future: the children."""
+        return True
+
+    def hand_out_parts(self, rest: list[Any]) -> bool:
+        """Put the children that are not done on `rest`, for who cancels the last."""
+        pending = [child for child in self.children if not is_done(child)]
+        pending.reverse()
+        rest += pending
+        if pending:
             self.cancel_requested = True
-        return cancelled
+        return bool(pending)
 
     def child_done(self, child: Any) -> None:
         """Take note of a child that is done."""
@@ -73,7 +80,9 @@ class Gathering(Future):
         """Be done: every child is."""
         if self.cancel_requested:
             error = (
-                last._make_cancelled_error() if last.cancelled() else CancelledError()
+                last._make_cancelled_error()
+                if last.cancelled()
+                else self.cancelled_error()
             )
             self.fail(error)
             self._unretrieved = False

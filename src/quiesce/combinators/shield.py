@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from quiesce.combinators.ensure_future import ensure_future, loop_of
+from quiesce.core.cancel_request import requesting
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -28,6 +30,7 @@ def shield(arg: Awaitable[T]) -> asyncio.Future[T]:
     # A future of another loop may be shielded where no task of that loop runs.
     waiting = None if loop is None else asyncio.current_task(loop)
     passes_on = PassesOn(outer, waiting)
+    mark_shielded(inner)
 
     def let_go(_: asyncio.Future[T]) -> None:
         if not inner.done():
@@ -56,11 +59,28 @@ class PassesOn:
         if outer.done():
             return
         if inner.cancelled():
-            outer.cancel()
+            pass_on_cancellation(inner, outer)
         elif (error := inner.exception()) is not None:
             outer.set_exception(error)
         else:
             outer.set_result(inner.result())
+
+
+def mark_shielded(inner: Any) -> None:
+    """Let `inner` be known as shielded, for who ends the program."""
+    # A future of another make may refuse attributes.
+    with contextlib.suppress(AttributeError):
+        inner._is_shielded = True
+
+
+def pass_on_cancellation(inner: Any, outer: asyncio.Future[Any]) -> None:
+    """Cancel `outer` at the request with which `inner` was cancelled."""
+    request = getattr(inner, "_cancel_request", None)
+    if request is None:
+        outer.cancel()
+    else:
+        with requesting(request):
+            outer.cancel()
 
 
 def report_failure(inner: asyncio.Future[Any]) -> None:

@@ -1,5 +1,5 @@
 cimport cython
-from quiesce.core cimport current_task, native
+from quiesce.core cimport cancel_request, cancellation, current_task, native
 from quiesce.core.scheduler cimport Scheduler
 from quiesce.core.task cimport Task
 from quiesce.core.timers cimport TimerHandle, begin_timer
@@ -18,6 +18,8 @@ cdef class Timeout:
     cdef object timer
     cdef long cancel_requests
     cdef int state
+    cdef bint for_wait_for
+    cdef double length
     cdef object __weakref__
 
     cdef int begin_life(self, double deadline, bint is_limited) except -1
@@ -41,8 +43,9 @@ cdef class Nothing:
     pass
 
 
-@cython.locals(limit=Timeout)
 cpdef Timeout timeout(object delay)
+@cython.locals(limit=Timeout)
+cpdef Timeout limit_of(object delay, bint for_wait_for)
 @cython.locals(entry=Entry)
 cdef Entry new_entry(Timeout limit)
 @cython.locals(timer=Deadline)
@@ -58,5 +61,6 @@ cdef object running_task(object loop)
 cdef object gate_of(object task)
 @cython.locals(ours=Task)
 cdef long cancel_requests_of(object task) except? -1
+cdef int cancel_for(object task, cancel_request.CancelRequest request) except -1
 cdef int convert(object error) except -1
 cdef object insert_timeout_error(object error)

@@ -16,7 +16,7 @@ import asyncio
 from asyncio.exceptions import CancelledError
 from typing import TYPE_CHECKING, Any
 
-from quiesce.core import current_task, native
+from quiesce.core import cancel_request, cancellation, current_task, native
 from quiesce.core.scheduler import Scheduler
 from quiesce.core.task import Task
 from quiesce.core.timers import TimerHandle, begin_timer
@@ -41,12 +41,19 @@ def timeout(delay: float | None) -> Timeout:
     cancelled and the ``async with`` raises TimeoutError. With None there is no limit,
     until `Timeout.reschedule` sets one. Raises RuntimeError where no loop is running.
     """
+    return limit_of(delay, False)
+
+
+def limit_of(delay: float | None, for_wait_for: bool) -> Timeout:
+    """Return what `timeout` does; `for_wait_for` shows in the request to cancel."""
     loop = native.call_none(running_loop)
     limit = Timeout.__new__(Timeout)
     if delay is None:
         limit.begin_life(0.0, False)
     else:
         limit.begin_life(time_of(loop) + delay, True)
+        limit.length = delay
+    limit.for_wait_for = for_wait_for
     return limit
 
 
@@ -65,8 +72,10 @@ class Timeout:
         "__weakref__",
         "cancel_requests",
         "deadline",
+        "for_wait_for",
         "gate",
         "is_limited",
+        "length",
         "state",
         "task",
         "timer",
@@ -83,6 +92,9 @@ class Timeout:
         self.deadline = deadline
         self.is_limited = is_limited
         self.state = CREATED
+        self.for_wait_for = False
+        # Seconds; negative where only the deadline is known.
+        self.length = -1.0
         # What the task's requests to cancel went through when the block was entered.
         self.gate: Any = None
         self.task: Any = None
@@ -115,6 +127,7 @@ class Timeout:
                 f"Cannot change state of {STATE_NAMES[self.state]} Timeout"
             )
         self.is_limited = when is not None
+        self.length = -1.0
         self.deadline = 0.0 if when is None else float(when)
         self.stop_timer()
         self.start_timer(running_loop())
@@ -175,10 +188,12 @@ class Timeout:
     def expire(self) -> None:
         """Cancel the task: the deadline is there."""
         self.timer = None
+        request = cancel_request.request_of_timeout(self.length, self.for_wait_for)
         if self.gate is None:
-            self.task.cancel()
+            cancel_for(self.task, request)
         else:
-            self.gate.from_inside(self.task.cancel)
+            with cancel_request.requesting(request):
+                self.gate.from_inside(self.task.cancel)
         self.state = EXPIRING
 
 
@@ -246,6 +261,15 @@ def running_task(loop: Any) -> Any:
         ours = loop
         return current_task.running_task(ours)
     return asyncio.current_task()
+
+
+def cancel_for(task: Any, request: cancel_request.CancelRequest) -> None:
+    """Cancel `task` with `request`."""
+    if type(task) is Task:
+        cancellation.cancel_task(task, None, request)
+    else:
+        with cancel_request.requesting(request):
+            task.cancel()
 
 
 def convert(error: BaseException) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from quiesce.combinators.ensure_future import ensure_future
-from quiesce.combinators.timeouts import timeout as time_limit
+from quiesce.combinators.timeouts import limit_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -25,7 +25,7 @@ async def wait_for(fut: Awaitable[T], timeout: float | None) -> T:
     """
     if timeout is not None and timeout <= 0:
         return await take_or_cancel(ensure_future(fut))
-    async with time_limit(timeout):
+    async with limit_of(timeout, True):
         return await fut
 
 

@@ -43,8 +43,18 @@ def callback_failed(handle: Any, error: BaseException) -> None:
 
 def exception_never_retrieved(future: Any) -> None:
     """Report that a failed future was dropped before anybody asked for its outcome."""
+    report_future(future, "exception was never retrieved")
+
+
+def exception_not_retrieved_so_far(future: Any) -> None:
+    """Report that a future failed and nobody waits for it; somebody still may."""
+    report_future(future, "exception was not retrieved so far")
+
+
+def report_future(future: Any, what: str) -> None:
+    """Report the exception of `future`, about which `what` is to be said."""
     context = {
-        "message": f"{future.__class__.__name__} exception was never retrieved",
+        "message": f"{future.__class__.__name__} {what}",
         "exception": future._exception,
         "future": future,
     }

@@ -4,7 +4,8 @@ cimport cython
 cdef class Future
 
 
-from quiesce.core cimport awaiting, native
+from quiesce.core cimport awaiting, cancel_request, native
+from quiesce.core.cancel_request cimport CancelRequest
 from quiesce.core.handle cimport Handle, make_handle, tell
 from quiesce.core.ready cimport ReadyQueue
 
@@ -24,6 +25,7 @@ cdef class Future:
     cdef object _message
     cdef public object _source_traceback
     cdef object _cancelled_exc
+    cdef readonly CancelRequest _cancel_request
     cdef object _first_callback
     cdef object _first_context
     cdef list _more_callbacks
@@ -31,6 +33,7 @@ cdef class Future:
     cdef int _status
     cdef bint _blocking
     cdef bint _unretrieved
+    cdef bint _shielded
     cdef object __weakref__
 
     cdef int attach(self, object loop) except -1
@@ -44,6 +47,8 @@ cdef class Future:
     cdef int finish(self, object result) except -1
     @cython.locals(cause=object)
     cdef int fail(self, object exception) except -1
+    cdef bint has_parts(self) noexcept
+    cdef bint hand_out_parts(self, list rest) except -1
     cdef bint mark_cancelled(self, object msg) except -1
     cdef object failure(self)
     cdef object cancelled_error(self)
@@ -53,6 +58,7 @@ cdef class Future:
     cdef list callback_pairs(self)
 
 
+cdef int note_unretrieved(Future future) except -1
 cdef bint is_context(object context) noexcept
 @cython.locals(future=Future)
 cdef bint has_last_words(object thing) noexcept

@@ -31,9 +31,17 @@ from asyncio.exceptions import CancelledError, InvalidStateError
 from asyncio.format_helpers import extract_stack
 from typing import TYPE_CHECKING, Any
 
-from quiesce.core import awaited_by, awaiting, failures, native
+from quiesce.core import (
+    awaited_by,
+    awaiting,
+    cancel_request,
+    failures,
+    native,
+    shielding,
+)
 from quiesce.core.handle import Handle, make_handle, tell
 from quiesce.core.ready import ReadyQueue
+from quiesce.core.unretrieved import Unretrieved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,6 +163,8 @@ class Future:
 
         Whoever awaits the future gets a `CancelledError` with `msg`.
         """
+        if self._status == native.PENDING and self._loop is not None:
+            self._cancel_request = cancel_request.request_from_here(self._loop, msg)
         return self.mark_cancelled(msg)
 
     def add_done_callback(
@@ -180,6 +190,8 @@ class Future:
                 removed += 1
             else:
                 kept.append(pair)
+        if removed and shielding.is_shield_callback(fn):
+            self._shielded = True
         if removed and self._first_callback is not None:
             self._first_callback, self._first_context = None, None
             self._more_callbacks = None
@@ -220,6 +232,18 @@ class Future:
     @property
     def _asyncio_awaited_by(self) -> set[Any] | None:
         return awaited_by.waiters(self.callback_pairs())
+
+    @property
+    def _is_shielded(self) -> bool:
+        return self._shielded or shielding.has_shield_callback(self._callbacks)
+
+    @_is_shielded.setter
+    def _is_shielded(self, value: bool) -> None:
+        self._shielded = bool(value)
+
+    @_is_shielded.deleter
+    def _is_shielded(self) -> None:
+        raise AttributeError("_is_shielded cannot be deleted")
 
     @property
     def _log_traceback(self) -> bool:
@@ -335,7 +359,18 @@ class Future:
         self._exception_tb = exception.__traceback__
         self._status = native.FINISHED
         self._unretrieved = True
+        if self._first_callback is None or is_context(self._first_context):
+            # Nobody, or a callback that may not ask for it. A task does.
+            note_unretrieved(self)
         self.schedule_callbacks()
+
+    def has_parts(self) -> bool:
+        """Tell whether others are cancelled in place of this future."""
+        return False
+
+    def hand_out_parts(self, rest: list[Any]) -> bool:  # noqa: ARG002 - Gathering's
+        """Put the pending ones of these on `rest`; return whether there are any."""
+        return False
 
     def mark_cancelled(self, msg: object) -> bool:
         """Go from pending to cancelled."""
@@ -372,8 +407,12 @@ class Future:
             self._cancelled_exc = None
             return error
         if self._message is None:
-            return CancelledError()
-        return CancelledError(self._message)
+            error = CancelledError()
+        else:
+            error = CancelledError(self._message)
+        if self._cancel_request is not None:  # pyright: ignore[reportUnnecessaryComparison]
+            cancel_request.note_on(error, self._cancel_request)
+        return error
 
     def give_up_waiting(self, task: Any) -> None:
         """Do not queue `task`, which waits as itself, when there is an outcome."""
@@ -400,6 +439,7 @@ native.give_defaults(
     {
         "_attributes": None,
         "_blocking": False,
+        "_cancel_request": None,
         "_cancelled_exc": None,
         "_exception": None,
         "_exception_tb": None,
@@ -410,6 +450,7 @@ native.give_defaults(
         "_more_callbacks": None,
         "_ready": None,
         "_result": None,
+        "_shielded": False,
         "_source_traceback": None,
         "_status": native.PENDING,
         "_unretrieved": False,
@@ -425,6 +466,13 @@ def allow_attributes(example: Future) -> None:
 def is_context(context: object) -> bool:
     """Tell whether a waiter with this context is an ordinary callback."""
     return context is not None and context is not TELL
+
+
+def note_unretrieved(future: Future) -> None:
+    """Let the loop of `future`, which has failed, see that somebody hears of it."""
+    unretrieved = getattr(future._loop, "unretrieved", None)
+    if type(unretrieved) is Unretrieved:
+        unretrieved.note(future, future._callbacks)
 
 
 def has_last_words(thing: object) -> bool:

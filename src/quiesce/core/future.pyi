@@ -7,6 +7,7 @@ from typing import Any
 
 from typing_extensions import TypeVar
 
+from quiesce.core.cancel_request import CancelRequest
 from quiesce.core.ready import ReadyQueue
 
 _T = TypeVar("_T", default=Any)
@@ -17,11 +18,14 @@ class Future(asyncio.Future[_T]):
     _result: Any
     _exception_tb: TracebackType | None
     _cancelled_exc: BaseException | None
+    _cancel_request: CancelRequest | None
     _message: Any
     _source_traceback: StackSummary | None
     _blocking: bool
     _status: int
     _unretrieved: bool
+    _shielded: bool
+    _is_shielded: bool
     @property
     def _cancel_message(self) -> Any: ...
     @_cancel_message.setter
@@ -38,6 +42,8 @@ class Future(asyncio.Future[_T]):
     def wait_for_it(self, waiter: Any, context: Context | None) -> None: ...
     def finish(self, result: object) -> None: ...
     def fail(self, exception: Any) -> None: ...
+    def has_parts(self) -> bool: ...
+    def hand_out_parts(self, rest: list[Any]) -> bool: ...
     def mark_cancelled(self, msg: object) -> bool: ...
     def failure(self) -> BaseException: ...
     def cancelled_error(self) -> asyncio.CancelledError: ...

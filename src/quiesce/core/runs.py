@@ -11,7 +11,7 @@ import threading
 from asyncio import base_events, events
 from typing import TYPE_CHECKING, Any
 
-from quiesce.core import current_task, iteration, native
+from quiesce.core import cancel_request, current_task, iteration, native
 from quiesce.core.unfinished import unfinished_wait
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def begin_run(loop: Scheduler) -> None:
     a run counts as begun with a look outside.
     """
     loop._thread_id = threading.get_ident()
+    loop.run_from = cancel_request.place_here()
     loop.async_generators.install_hooks()
     loop.origins.set(loop.debug)
     events._set_running_loop(loop)
@@ -85,6 +86,7 @@ def end_run(loop: Scheduler) -> None:
     current_task.clear_current(loop)
     loop.stopping = False
     loop._thread_id = None
+    loop.run_from = None
     events._set_running_loop(None)
     loop.origins.set(False)
     loop.async_generators.restore_hooks()

@@ -33,6 +33,8 @@ cdef class Scheduler:
     cdef object exception_handler
     cdef object task_factory
     cdef object unfinished
+    cdef readonly object unretrieved
+    cdef readonly object run_from
     cdef readonly Task current
     cdef Task published
     cdef readonly object _thread_id

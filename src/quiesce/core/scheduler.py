@@ -43,6 +43,7 @@ from quiesce.core.ready import ReadyQueue
 from quiesce.core.task import Task, new_task
 from quiesce.core.task_factory import call_task_factory, is_eager_factory
 from quiesce.core.timers import TimerHeap, make_timer
+from quiesce.core.unretrieved import Unretrieved
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -95,12 +96,14 @@ class Scheduler:
         "polls_always",
         "published",
         "ready",
+        "run_from",
         "slow_callback_duration",
         "stopping",
         "task_factory",
         "timers",
         "unfinished",
         "unpolled",
+        "unretrieved",
     )
 
     def __cinit__(self) -> None:
@@ -132,6 +135,9 @@ class Scheduler:
         self.task_factory = None
         self.eager_tasks = False
         self.unfinished = None
+        # Who runs the loop now, as code and offset.
+        self.run_from = None
+        self.unretrieved = Unretrieved(self)
         self._thread_id = None
         self.unpolled = 0
         self.polled_at = 0
@@ -203,6 +209,7 @@ class Scheduler:
             raise RuntimeError("Cannot close a running event loop")
         if self.closed:
             return
+        self.unretrieved.report()
         iteration.end_iteration(self)
         self.closed = True
         self.ready.close()
@@ -500,6 +507,17 @@ class Scheduler:
     def get_exception_handler(self) -> Any:
         """Return the handler that was set, or None."""
         return self.exception_handler
+
+    def report_unretrieved_after(self, seconds: float | None) -> None:
+        """Report failures that nobody waits for after so many seconds; None: late.
+
+        Late is when the failed task is dropped, or before the loop closes.
+        """
+        self.unretrieved.delay = seconds
+
+    def report_unretrieved(self) -> None:
+        """Report all failures that nobody has asked for until now."""
+        self.unretrieved.report()
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Report an error that nobody awaits.

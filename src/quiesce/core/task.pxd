@@ -5,7 +5,7 @@ from quiesce.core.future cimport Future
 cdef class Task(Future)
 
 
-from quiesce.core cimport cancellation, native, starting, step_callbacks
+from quiesce.core cimport cancel_request, cancellation, native, starting, step_callbacks
 from quiesce.core.awaiting cimport outcome_error
 from quiesce.core.pending cimport PendingTasks
 from quiesce.core.ready cimport ReadyQueue
@@ -26,6 +26,7 @@ cdef class Task(Future):
     cdef unsigned long long _serial
     cdef unsigned long long _number
     cdef readonly int _num_cancels_requested
+    cdef readonly int _cancels_thrown
     cdef readonly bint _must_cancel
     cdef public object _gate
     cdef bint _reports_loss

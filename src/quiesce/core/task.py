@@ -34,7 +34,14 @@ from asyncio import base_tasks
 from asyncio.exceptions import CancelledError
 from typing import TYPE_CHECKING, Any
 
-from quiesce.core import cancellation, failures, native, starting, step_callbacks
+from quiesce.core import (
+    cancel_request,
+    cancellation,
+    failures,
+    native,
+    starting,
+    step_callbacks,
+)
 from quiesce.core.awaiting import outcome_error
 from quiesce.core.future import Future
 from quiesce.core.step_callbacks import TaskStep, TaskWakeup
@@ -179,7 +186,7 @@ class Task(Future):
         catching the error; `cancelling` counts the requests, and `uncancel` takes one
         back. What the task waits for is cancelled with it.
         """
-        return cancellation.cancel_chain(self, msg)
+        return cancellation.cancel_task(self, msg, None)
 
     def cancelling(self) -> int:
         """Return how many requests to cancel are open."""
@@ -255,6 +262,9 @@ class Task(Future):
             if not isinstance(error, CancelledError):
                 error = self.cancelled_error()
             self._must_cancel = False
+        if self._cancel_request is not None and isinstance(error, CancelledError):
+            self._cancels_thrown += 1
+            cancel_request.note_once(error, self._cancel_request)
         self._fut_waiter = None
         try:
             return native.throw_in(self._context, self._coro, error)
@@ -354,6 +364,7 @@ native.give_defaults(
     Task,
     {
         "_among": None,
+        "_cancels_thrown": 0,
         "_context": None,
         "_coro": None,
         "_fut_waiter": None,

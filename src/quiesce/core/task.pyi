@@ -17,6 +17,7 @@ class Task(Future[_T], asyncio.Task[_T]):
     _gate: Any
     _must_cancel: bool
     _num_cancels_requested: int
+    _cancels_thrown: int
     _reports_loss: bool
     @property
     def _log_destroy_pending(self) -> bool: ...

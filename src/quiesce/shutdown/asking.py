@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiesce.core.awaited_by import waiters
 from quiesce.core.running import pending_tasks
+from quiesce.core.shielding import is_shielded
 from quiesce.shutdown.in_flight import is_cleaning_up
 
 if TYPE_CHECKING:
@@ -219,11 +220,6 @@ def outermost_first(tasks: Collection[Any]) -> list[Any]:
     """
     awaited = {getattr(task, "_fut_waiter", None) for task in tasks}
     return sorted(tasks, key=awaited.__contains__)
-
-
-def is_shielded(task: Any) -> bool:
-    """Tell whether `task` is or was the job of a shield, ours or asyncio's."""
-    return bool(getattr(task, "_is_shielded", False))
 
 
 def awaited_tasks(task: Any) -> list[Any]:
