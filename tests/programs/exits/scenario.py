@@ -36,6 +36,8 @@ OUTLIVES = 0.5
 DEFAULT_GRACE = 8.0
 # Never right, however a program ends.
 NEVER_SAID = ("Task was destroyed", "never awaited", "Event loop is closed")
+# An end that takes more seconds says, in lines that begin so, what it waits for.
+SLOW, OF_A_SLOW_END = 1.0, "quiesce: ending since "
 # How the lines begin that a program prints which ends by KeyboardInterrupt.
 OF_A_CTRL_C = (
     " ",
@@ -71,8 +73,13 @@ class Outcome:
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing was said on stderr but what Python says of a Ctrl-C."""
+        """Whether nothing was said on stderr but what Python says of a Ctrl-C.
+
+        Where the end took over a second, it may also say what it waited for.
+        """
         lines = self.err.splitlines()
+        if self.seconds > SLOW:
+            lines = [line for line in lines if not line.startswith(OF_A_SLOW_END)]
         if lines and lines[-1] == "KeyboardInterrupt":
             return all(line.startswith(OF_A_CTRL_C) for line in lines if line)
         return not lines

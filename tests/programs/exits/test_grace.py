@@ -127,6 +127,31 @@ def test_the_outer_finally_blocks_of_what_is_forced_run(scenario):
     assert (outcome.status, outcome.log) == (70, ["outer"])
 
 
+def test_a_coroutine_that_cannot_be_closed_is_forced_too(scenario):
+    text = """
+    async def immortal():
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except BaseException:
+                pass
+
+    async def main():
+        asyncio.create_task(immortal(), name="immortal")
+        await asyncio.sleep(0)
+        say()
+        await sleeper("main")
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, grace=1)
+    assert outcome.log == ["main"]
+    assert outcome.tells_force(signal.SIGINT)
+    assert outcome.gone_within(1 + 1)
+    assert "immortal" in outcome.err
+    assert "ignored" not in outcome.err
+
+
 def test_main_and_the_rest_share_one_grace(scenario):
     text = """
     async def main():

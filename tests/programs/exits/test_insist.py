@@ -161,6 +161,22 @@ SWALLOWS_FOR_EVER = {
             finally:
                 swallowed()
     """,
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("work", SWALLOWS_FOR_EVER)
+def test_a_task_that_swallows_for_ever_is_forced(scenario, work, place):
+    text = filled(PROGRAM, work=SWALLOWS_FOR_EVER[work], place=PLACES[place], tasks="")
+    outcome = scenario.interrupted(text, grace=2)
+    assert outcome.log.count("swallowed") >= 2
+    assert outcome.tells_force(signal.SIGINT)
+    assert outcome.gone_within(2 + 1)
+    assert "program.py:" in outcome.err
+
+
+# These begin something new also when they are closed, while no loop runs.
+BEGIN_ANEW = {
     "wait_for in a loop": """
     while True:
         try:

@@ -88,6 +88,37 @@ PLACES = {
 }
 
 
+@pytest.mark.parametrize("signum", SIGNALS)
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("tasks", CLASSES)
+def test_children_of_a_task_group_are_cancelled_once(scenario, signum, place, tasks):
+    text = filled(GROUP, place=PLACES[place], tasks=CLASSES[tasks])
+    outcome = scenario.interrupted(text.replace("{nested}", "False"), by=signum)
+    assert outcome.log == ["cleaned up"] * 3 + ["left"]
+    assert outcome.tells(signum)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_children_of_nested_task_groups_are_cancelled_once(scenario, place):
+    text = filled(GROUP, place=PLACES[place], tasks="")
+    outcome = scenario.interrupted(text.replace("{nested}", "True"))
+    assert outcome.log == ["cleaned up"] * 4 + ["left"]
+    assert outcome.tells(signal.SIGINT)
+
+
+def test_children_of_a_background_task_group_are_cancelled_once_at_mains_return(
+    scenario,
+):
+    text = filled(
+        GROUP,
+        tasks="",
+        place="asyncio.create_task(group_of_children())\nawait asyncio.sleep(0.05)",
+    )
+    outcome = scenario.ended(text.replace("{nested}", "True"))
+    assert outcome.log == ["cleaned up"] * 4 + ["left"]
+    assert (outcome.status, outcome.is_silent) == (0, True)
+
+
 @pytest.mark.parametrize("how", ["await child", "await asyncio.gather(child, child2)"])
 def test_what_a_background_task_awaits_is_cancelled_once(scenario, how):
     text = """
@@ -203,6 +234,16 @@ WAITS = {
         log("left")
     """,
 }
+
+
+@pytest.mark.parametrize("wait", ["serve_forever", "wait_closed"])
+def test_a_main_that_waits_for_connections_holds_up_nothing(scenario, wait):
+    text = filled(SERVER, wait=WAITS[wait])
+    outcome = scenario.interrupted(text)
+    # Before Python 3.12 `wait_closed` waits for nothing.
+    assert sorted(outcome.log) == ["at once", "connected", "handler", "left"]
+    assert outcome.tells(signal.SIGINT)
+    assert outcome.is_silent
 
 
 @pytest.mark.parametrize("signum", SIGNALS)

@@ -26,6 +26,43 @@ def ended(scenario, text, end, **options):
     return outcome
 
 
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("tasks", CLASSES)
+@pytest.mark.parametrize(
+    "count", [1, 1_000, pytest.param(10_000, marks=pytest.mark.whole)]
+)
+def test_all_sleeping_tasks_end_and_their_cleanups_are_awaited(
+    scenario, end, tasks, count
+):
+    text = """
+    cleaned_up = 0
+
+    async def background():
+        global cleaned_up
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0.01)
+            cleaned_up += 1
+
+    async def main():
+        {tasks}
+        for _ in range({count}):
+            asyncio.create_task(background())
+        await asyncio.sleep(0)
+        {end}
+
+    try:
+        run(main())
+    finally:
+        log(cleaned_up)
+    """
+    text = filled(text, tasks=CLASSES[tasks]).replace("{count}", str(count))
+    outcome = ended(scenario, text, end)
+    assert outcome.log == [str(count)]
+    assert outcome.is_silent
+
+
 def test_it_does_not_matter_what_a_task_waits_for(scenario):
     text = """
     async def waits(name, awaitable):
@@ -245,6 +282,28 @@ def test_a_task_born_by_a_done_callback_is_ended_too(scenario):
     assert outcome.is_silent
 
 
+def test_tasks_that_are_born_without_end_are_forced(scenario):
+    text = """
+    async def immortal():
+        try:
+            await asyncio.sleep(0.01)
+        finally:
+            asyncio.create_task(immortal())
+
+    async def main():
+        asyncio.create_task(immortal())
+        await asyncio.sleep(0)
+        say()
+        await sleeper("main")
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, grace=1)
+    assert outcome.log == ["main"]
+    assert outcome.tells(signal.SIGINT) or outcome.tells_force(signal.SIGINT)
+    assert outcome.gone_within(1 + 1)
+
+
 CANCELLED = """
 async def background(name):
     try:
@@ -298,6 +357,43 @@ def test_a_task_whose_timeout_has_cancelled_it_is_not_cancelled_again(scenario):
     """
     outcome = scenario.interrupted(text, at="cleaning")
     assert outcome.log == ["cleaned up"]
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize(
+    "depth", [1_000, pytest.param(30_000, marks=pytest.mark.whole)]
+)
+@pytest.mark.parametrize("tasks", CLASSES)
+def test_a_chain_of_tasks_each_awaiting_the_next_ends_to_its_depth(
+    scenario, end, depth, tasks
+):
+    text = """
+    ended = 0
+
+    async def link(next_one):
+        global ended
+        try:
+            await (next_one or asyncio.sleep(3600))
+        finally:
+            ended += 1
+
+    async def main():
+        {tasks}
+        task = None
+        for _ in range({depth}):
+            task = asyncio.create_task(link(task))
+        await asyncio.sleep(0.01)
+        {end}
+
+    try:
+        run(main())
+    finally:
+        log(ended)
+    """
+    text = filled(text, tasks=CLASSES[tasks]).replace("{depth}", str(depth))
+    outcome = ended(scenario, text, end)
+    assert outcome.log == [str(depth)]
+    assert outcome.is_silent
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")

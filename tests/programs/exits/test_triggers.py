@@ -263,6 +263,15 @@ finally:
 
 
 @pytest.mark.parametrize("place", PLACES)
+def test_sys_exit_ends_the_whole_program_in_order(scenario, place):
+    text = filled(RAISES, statement="sys.exit(3)", place=PLACES[place])
+    outcome = scenario.ended(text)
+    assert outcome.log == [*LOGGED.get(place, []), "background", "finally"]
+    assert outcome.status == 3
+    assert outcome.is_silent
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_a_raised_keyboard_interrupt_ends_the_whole_program_in_order(scenario, place):
     text = filled(RAISES, statement="raise KeyboardInterrupt", place=PLACES[place])
     outcome = scenario.ended(text)

@@ -78,6 +78,24 @@ def test_between_two_runs_a_signal_does_what_it_does_in_any_program(scenario, si
     assert outcome.status in {-signum, 128 + signum}
 
 
+def test_a_nested_run_is_refused_and_its_coroutine_closed(scenario):
+    text = """
+    async def inner():
+        log("inner")
+
+    async def main():
+        try:
+            run(inner())
+        except RuntimeError as error:
+            log(error)
+
+    run(main())
+    """
+    outcome = scenario.ended(text)
+    assert outcome.log == ["asyncio.run() cannot be called from a running event loop"]
+    assert (outcome.status, outcome.is_silent) == (0, True)
+
+
 FORKS = """
 async def main(name):
     start(f"background of {name}", 0.05)
