@@ -41,7 +41,7 @@ def run(words: list[str]) -> int:
     if isinstance(error, Terminated):
         last_act.die_of(error.signum)
     elif isinstance(error, KeyboardInterrupt):
-        show(error)
+        show_unless_unread(error)
         # Python itself ends the process by SIGINT then; the traceback has been shown.
         sys.excepthook = nothing
     elif error is not None and not isinstance(error, (SystemExit, Problem)):
@@ -50,6 +50,14 @@ def run(words: list[str]) -> int:
     if error is not None:
         raise error
     return 0
+
+
+def show_unless_unread(interrupt: KeyboardInterrupt) -> None:
+    """Show the traceback of a Ctrl-C, unless that would wait for a reader for ever."""
+    from quiesce.shutdown.exit_supervisor import is_unread
+
+    if not is_unread(sys.stderr):
+        show(interrupt)
 
 
 def without_options(words: list[str]) -> list[str]:

@@ -65,6 +65,22 @@ def flush_output() -> None:
             continue
 
 
+def flush_or_forget() -> None:
+    """Write out what was printed, or forget it where its reader has gone.
+
+    Python would try again and end with status 120, which hides why the program ended.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+        except (AttributeError, OSError, ValueError):
+            continue
+
+
 def keep_quiet(interrupt: BaseException) -> None:
     """Show no traceback of `interrupt`, if nobody catches it."""
     shown_by = sys.excepthook

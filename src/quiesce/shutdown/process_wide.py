@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, NoReturn
 from quiesce.shutdown import processes
 from quiesce.shutdown.exit_status import (
     ends_by_ctrl_c,
+    flush_or_forget,
     flush_output,
     keep_death_by_ctrl_c,
     run_last_acts,
@@ -146,7 +147,10 @@ class ExitBound:
             if self.is_forced:
                 self.leave()
         # Here it is bounded; at its very end the interpreter would wait for a reader.
-        flush_output()
+        if self.signum is None:
+            flush_output()
+        else:
+            flush_or_forget()
         if daemons():
             self.supervisor.keeps = put_aside_buffers()
         keep_death_by_ctrl_c()
