@@ -27,6 +27,8 @@ from tests.programs.exits.ways import WAYS
 HEAD = Path(__file__).parent / "head"
 # Modules are compiled to bytecode once for all programs of a run.
 BYTECODE = tempfile.TemporaryDirectory(prefix="quiesce-exits-bytecode-")
+# Read once: pytest changes it in its own thread while programs are started in others.
+ENVIRONMENT = dict(os.environ)
 # Seconds for an interpreter to start or to be scheduled on a busy machine.
 SLACK = float(os.environ.get("QUIESCE_EXITS_SLACK", "1.5"))
 # What takes so many seconds more than the grace hangs.
@@ -135,7 +137,7 @@ class Program:
         """Return the environment, free of what would change how Python behaves."""
         kept = {
             name: value
-            for name, value in os.environ.items()
+            for name, value in ENVIRONMENT.items()
             if not name.startswith(("PYTHON", "QUIESCE_")) or name == "PYTHONHOME"
         }
         paths = [str(HEAD), os.environ.get("PYTHONPATH", "")]
