@@ -39,7 +39,8 @@ DEFAULT_GRACE = 8.0
 # Never right, however a program ends.
 NEVER_SAID = ("Task was destroyed", "never awaited", "Event loop is closed")
 # An end that takes more seconds says, in lines that begin so, what it waits for.
-SLOW, OF_A_SLOW_END = 1.0, "quiesce: ending since "
+SLOW = 1.0
+OF_A_SLOW_END = ("quiesce: ending since ", "quiesce: the loop is blocked for ")
 # How the lines begin that a program prints which ends by KeyboardInterrupt.
 OF_A_CTRL_C = (
     " ",

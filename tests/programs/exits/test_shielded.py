@@ -58,6 +58,115 @@ def program(shield, place, seconds, tasks="own tasks"):
     return text.replace("{seconds}", str(seconds))
 
 
+@BOTH
+@pytest.mark.parametrize("shield", SHIELDS)
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_shielded_job_is_spared(scenario, shield, place, signum):
+    outcome = scenario.interrupted(program(shield, place, 0.5), by=signum)
+    assert outcome.log == ["outer", "job done"]
+    assert outcome.tells(signum)
+
+
+@pytest.mark.parametrize("tasks", CLASSES)
+def test_a_shielded_job_is_spared_when_main_returns(scenario, tasks):
+    text = program("asyncio.shield", "a background task", 0.5, tasks)
+    outcome = scenario.ended(text.replace("await asyncio.sleep(3600)", "return"))
+    assert outcome.log == ["outer", "job done"]
+    assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+def outer_cancelled_before(scenario, shield, tasks):
+    text = """
+    outer = asyncio.create_task(waits(0.5))
+    await asyncio.sleep(0)
+    outer.cancel()
+    await asyncio.wait([outer])
+    """
+    text = filled(PROGRAM, shield=SHIELDS[shield], place=text, tasks=CLASSES[tasks])
+    outcome = scenario.ended(text)
+    assert outcome.log == ["outer", "job done"]
+    assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("shield", "tasks"),
+    [
+        ("asyncio.shield", "own tasks"),
+        ("quiesce.shield", "own tasks"),
+        ("quiesce.shield", "asyncio.Task"),
+    ],
+)
+def test_a_shielded_job_whose_outer_was_cancelled_before_is_spared(
+    scenario, shield, tasks
+):
+    outer_cancelled_before(scenario, shield, tasks)
+
+
+def test_a_shielded_job_of_which_the_caller_timed_out_is_spared(scenario):
+    text = """
+    try:
+        await asyncio.wait_for(asyncio.shield(job(0.5)), 0.05)
+    except TimeoutError:
+        log("timed out")
+    """
+    text = filled(PROGRAM, shield=SHIELDS["asyncio.shield"], place=text, tasks="")
+    outcome = scenario.ended(text)
+    assert outcome.log == ["timed out", "job done"]
+    assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+def test_what_a_shielded_job_waits_for_is_spared_too(scenario):
+    text = """
+    async def connection(requests):
+        while True:
+            reply = await requests.get()
+            await asyncio.sleep(0.05)
+            reply.set_result("saved")
+
+    async def commit():
+        async with asyncio.TaskGroup() as group:
+            first = group.create_task(asyncio.sleep(0.3, "first"))
+            second = group.create_task(asyncio.sleep(0.5, "second"))
+        log(first.result())
+        log(second.result())
+
+    async def main():
+        asyncio.get_running_loop().call_later(0.1, say)
+        await asyncio.shield(commit())
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text)
+    assert outcome.log == ["first", "second"]
+    assert outcome.tells(signal.SIGINT)
+
+
+@BOTH
+@pytest.mark.parametrize("shield", SHIELDS)
+@pytest.mark.parametrize("tasks", CLASSES)
+def test_a_shielded_job_is_cancelled_at_three_quarters_of_the_grace(
+    scenario, shield, tasks
+):
+    text = program(shield, "main", 3600, tasks)
+    text = text.replace(
+        'log("job cancelled")',
+        'log("in time" if 2.6 < time.monotonic() - asked < 3.8 else "not then")',
+    )
+    text = text.replace('log("outer")', "note_the_time()")
+    text = text.replace(
+        "async def job(",
+        "def note_the_time():\n"
+        "    global asked\n"
+        "    asked = time.monotonic()\n\n"
+        "async def job(",
+    )
+    outcome = scenario.interrupted(text, grace=4)
+    assert outcome.log == ["in time"]
+    assert outcome.tells(signal.SIGINT)
+
+
 def test_a_shielded_job_that_cannot_end_is_forced(scenario):
     text = """
     async def main():

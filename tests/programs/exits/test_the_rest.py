@@ -58,7 +58,7 @@ def test_all_sleeping_tasks_end_and_their_cleanups_are_awaited(
         log(cleaned_up)
     """
     text = filled(text, tasks=CLASSES[tasks]).replace("{count}", str(count))
-    outcome = ended(scenario, text, end)
+    outcome = ended(scenario, text, end, grace=60)
     assert outcome.log == [str(count)]
     assert outcome.is_silent
 
@@ -391,8 +391,38 @@ def test_a_chain_of_tasks_each_awaiting_the_next_ends_to_its_depth(
         log(ended)
     """
     text = filled(text, tasks=CLASSES[tasks]).replace("{depth}", str(depth))
-    outcome = ended(scenario, text, end)
+    outcome = ended(scenario, text, end, grace=60)
     assert outcome.log == [str(depth)]
+    assert outcome.is_silent
+
+
+@pytest.mark.whole
+def test_a_chain_that_main_awaits_is_cancelled_without_recursion(scenario):
+    text = """
+    ended = 0
+
+    async def link(next_one):
+        global ended
+        try:
+            await (next_one or asyncio.sleep(3600))
+        finally:
+            ended += 1
+
+    async def main():
+        task = None
+        for _ in range(30_000):
+            task = asyncio.create_task(link(task))
+        asyncio.get_running_loop().call_later(0.1, say)
+        await task
+
+    try:
+        run(main())
+    finally:
+        log(ended)
+    """
+    outcome = scenario.interrupted(text, grace=60)
+    assert outcome.log == ["30000"]
+    assert outcome.tells(signal.SIGINT)
     assert outcome.is_silent
 
 
