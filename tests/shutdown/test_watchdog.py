@@ -8,7 +8,7 @@ import pytest
 
 import quiesce
 from quiesce.shutdown import watchdog
-from quiesce.shutdown.blocked import Pulse
+from quiesce.shutdown.blocked import NOT_BLOCKED, Pulse
 from quiesce.shutdown.watch_thread import WatchThread
 
 
@@ -38,10 +38,15 @@ def test_a_loop_that_waits_for_a_thread_is_blocked():
 def test_a_loop_that_sleeps_is_not_blocked():
     async def main():
         pulse = Pulse(quiesce.get_running_loop())
-        return await quiesce.to_thread(looks_of_another_thread, pulse, 1000)
 
-    # It may be seen before it sleeps, but sleeps in the end.
-    assert quiesce.run(main())[-1] == 0
+        def look_until_it_sleeps():
+            while pulse.note() != NOT_BLOCKED:
+                pass
+            return pulse.blocked_for()
+
+        return await quiesce.to_thread(look_until_it_sleeps)
+
+    assert quiesce.run(main()) == 0
 
 
 def test_a_loop_that_has_turned_is_blocked_anew():

@@ -30,7 +30,7 @@ import time
 
 # Seconds between two looks while a signal lies unread.
 LOOKS = 0.1
-# Seconds for an answer, for the lines to be written, and for the children to end.
+# Seconds between two questions, for the lines to be written, for the children to end.
 ANSWER = 0.25
 WRITING = 0.15
 CHILDREN = 0.2
@@ -53,6 +53,7 @@ class Guardian:
         self.unread_since: float | None = None
         self.deadline: float | None = None
         self.children: set[int] = set()
+        self.asked_at = 0.0
         self.answered = False
         self.buffered = b""
 
@@ -65,12 +66,28 @@ class Guardian:
                 if now >= self.deadline:
                     self.end()
             elif self.has_unread():
-                if self.unread_since is None:
-                    self.unread_since = now
-                if now >= self.unread_since + self.grace:
-                    self.ask(told)
+                self.look_at_unread(now)
             else:
                 self.unread_since = None
+
+    def look_at_unread(self, now: float) -> None:
+        """Ask whether Python runs, and end the process if it does not for the grace.
+
+        The question also interrupts a system call that began just after the signal had
+        come. A program that handles the signal itself answers, and may take its time.
+        """
+        if self.unread_since is None or (
+            self.answered and now >= self.unread_since + self.grace
+        ):
+            self.unread_since = self.asked_at = now
+            self.answered = False
+        elif self.answered:
+            return
+        elif now >= self.unread_since + self.grace:
+            self.end()
+        elif now >= self.asked_at + ANSWER:
+            self.asked_at = now
+            self.send(self.question)
 
     def hear(self, told: socket.socket) -> bool:
         """Wait for something; take what is told, and say whether more can come."""
@@ -136,21 +153,6 @@ class Guardian:
             self.channel.close()
             self.channel = None
         return not self.signums.isdisjoint(data)
-
-    def ask(self, told: socket.socket) -> None:
-        """End the process, unless it answers: then it is only its loop that is blocked.
-
-        A program that handles the signal itself may take its time for that.
-        """
-        self.answered = False
-        self.send(self.question)
-        deadline = time.monotonic() + ANSWER
-        while not self.answered and (left := deadline - time.monotonic()) > 0:
-            if select.select([told], [], [], left)[0] and not self.take(told):
-                return
-        if not self.answered:
-            self.end()
-        self.unread_since = time.monotonic()
 
     def end(self) -> None:
         """Let the process write where it is, and end it with its children."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 # Seconds after the grace at which a signal is found not to be read.
-MARGIN = 0.6
+MARGIN = 0.8
 SHELL = "/bin/sh"
 PROGRAM = str(Path(__file__).with_name("guardian.py"))
 # A shell would give a process in the background another standard input.

@@ -24,11 +24,17 @@ RUNNING: set[WatchThread] = set()
 class WatchThread:
     """Calls `look` until that returns None, else after as many seconds as it returns.
 
-    All methods may be called anywhere, also by a signal's handler.
+    After a fork it begins again at once, or as `after_fork` does that with it. All
+    methods may be called anywhere, also by a signal's handler.
     """
 
-    def __init__(self, look: Callable[[], float | None]) -> None:
+    def __init__(
+        self,
+        look: Callable[[], float | None],
+        after_fork: Callable[[WatchThread], object] | None = None,
+    ) -> None:
         self.look = look
+        self.after_fork = after_fork or WatchThread.start
         self.wakeup = _thread.allocate_lock()
         self.wakeup.acquire()
         # Whoever runs for an older turn than this has been told to end.
@@ -105,7 +111,8 @@ def end_before_fork() -> None:
 def begin_again() -> None:
     """Go on in the parent."""
     while HELD:
-        HELD.pop().start()
+        thread = HELD.pop()
+        thread.after_fork(thread)
 
 
 def forget_all() -> None:

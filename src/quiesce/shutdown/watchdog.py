@@ -69,7 +69,25 @@ class Watchdog:
     def start(self) -> None:
         """Tell from now on of a loop that is blocked for longer than the threshold."""
         if self.threshold is not None and self.thread is None:
-            self.thread = thread = WatchThread(self.look_while_running)
+            self.thread = thread = WatchThread(
+                self.look_while_running, self.start_in_next_iteration
+            )
+            thread.start()
+
+    def start_in_next_iteration(self, thread: WatchThread) -> None:
+        """Look again when the fork that goes on is over.
+
+        Python counts the threads, to warn of them, after all that is done at a fork.
+        """
+        try:
+            self.loop.call_soon_threadsafe(self.start_again, thread)
+        except RuntimeError:
+            # The loop is closed.
+            return
+
+    def start_again(self, thread: WatchThread) -> None:
+        """Look again, if this is still asked for."""
+        if self.thread is thread:
             thread.start()
 
     def stop(self) -> None:

@@ -21,6 +21,9 @@
 #include <unistd.h>
 
 #define QUIESCE_CHILDREN 1024
+/* Seconds between two expiries while Python has not heard of the signal. A signal can come
+   after Python's last look and before a system call that blocks; the next one interrupts it. */
+#define QUIESCE_NUDGE 0.25
 #define QUIESCE_SIGNALS 65
 
 static struct {
@@ -40,28 +43,35 @@ static struct {
     volatile sig_atomic_t status;
     volatile sig_atomic_t expired;
     struct timespec asked_at;
+    /* When the process ends, on the monotonic clock. */
+    double ends_at;
     volatile pid_t children[QUIESCE_CHILDREN];
     volatile int used;
 } quiesce_end;
 
-static inline double quiesce_since(const struct timespec *then) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - then->tv_sec) + 1e-9 * (double)(now.tv_nsec - then->tv_nsec);
+static inline double quiesce_seconds(const struct timespec *moment) {
+    return (double)moment->tv_sec + 1e-9 * (double)moment->tv_nsec;
 }
 
-static inline void quiesce_set_timer(double seconds) {
+static inline double quiesce_clock(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return quiesce_seconds(&now);
+}
+
+/* Let the timer expire in so many seconds and then again and again; 0 stops it. */
+static inline void quiesce_set_timer(double seconds, double again) {
     struct itimerspec value;
-    memset(&value, 0, sizeof value);
     value.it_value.tv_sec = (time_t)seconds;
     value.it_value.tv_nsec = (long)((seconds - (double)value.it_value.tv_sec) * 1e9);
+    value.it_interval.tv_sec = 0;
+    value.it_interval.tv_nsec = (long)(again * 1e9);
     timer_settime(quiesce_end.timer, 0, &value, NULL);
 }
 
-static inline double quiesce_seconds_left(void) {
-    struct itimerspec left;
-    timer_gettime(quiesce_end.timer, &left);
-    return (double)left.it_value.tv_sec + 1e-9 * (double)left.it_value.tv_nsec;
+static inline void quiesce_end_at(double moment, double first) {
+    quiesce_end.ends_at = moment;
+    quiesce_set_timer(first, QUIESCE_NUDGE);
 }
 
 /* Start the timer at the first signal that asks for the end, then do what is done otherwise.
@@ -73,12 +83,14 @@ static void quiesce_asked(int signum) {
             quiesce_end.running = 1;
             quiesce_end.status = 128 + signum;
             clock_gettime(CLOCK_MONOTONIC, &quiesce_end.asked_at);
-            quiesce_set_timer(quiesce_end.seconds);
+            quiesce_end_at(quiesce_clock() + quiesce_end.seconds, QUIESCE_NUDGE);
         }
         else if (signum == SIGINT && quiesce_end.asked_at.tv_sec != 0
-                 && quiesce_since(&quiesce_end.asked_at) >= quiesce_end.same) {
-            if (quiesce_seconds_left() > quiesce_end.seconds_at_once)
-                quiesce_set_timer(quiesce_end.seconds_at_once);
+                 && quiesce_clock() - quiesce_seconds(&quiesce_end.asked_at)
+                        >= quiesce_end.same) {
+            double at_once = quiesce_clock() + quiesce_end.seconds_at_once;
+            if (quiesce_end.ends_at > at_once)
+                quiesce_end_at(at_once, QUIESCE_NUDGE);
         }
         else if (quiesce_end.asked_at.tv_sec == 0)
             clock_gettime(CLOCK_MONOTONIC, &quiesce_end.asked_at);
@@ -128,13 +140,15 @@ static void quiesce_out_of_time(int signum) {
     struct pollfd err = {STDERR_FILENO, POLLOUT, 0};
     if (getpid() != quiesce_end.owner || !quiesce_end.running)
         return;
+    if (!quiesce_end.expired && quiesce_clock() < quiesce_end.ends_at)
+        return;
     if (!quiesce_end.expired++) {
-        quiesce_set_timer(0.15);
+        quiesce_set_timer(0.15, 0);
         if (poll(&err, 1, 0) == 1 && (err.revents & POLLOUT)) {
             if (write(STDERR_FILENO, said, sizeof said - 1) > 0)
                 quiesce_end.dump.sa_handler(signum);
         }
-        quiesce_set_timer(0);
+        quiesce_set_timer(0, 0);
     }
     quiesce_leave();
 }
@@ -167,6 +181,7 @@ static inline int quiesce_prepare_end(int signum, double same, double seconds_at
     action = quiesce_end.dump;
     action.sa_handler = quiesce_out_of_time;
     action.sa_flags |= SA_NODEFER;
+    action.sa_flags &= ~SA_RESTART;
     if (sigaction(signum, &action, NULL) < 0) {
         timer_delete(quiesce_end.timer);
         return 0;
@@ -198,13 +213,13 @@ static inline void quiesce_end_in(double seconds, int status) {
     quiesce_end.status = status;
     quiesce_end.running = 1;
     if (getpid() == quiesce_end.owner)
-        quiesce_set_timer(seconds > 0 ? seconds : 1e-6);
+        quiesce_end_at(quiesce_clock() + seconds, seconds > 0 ? seconds : 1e-6);
 }
 
 /* Stop the timer; the next signal starts it anew. */
 static inline void quiesce_do_not_end(void) {
     if (getpid() == quiesce_end.owner)
-        quiesce_set_timer(0);
+        quiesce_set_timer(0, 0);
     quiesce_end.running = 0;
     quiesce_end.asked_at.tv_sec = 0;
 }

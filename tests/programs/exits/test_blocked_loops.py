@@ -249,6 +249,7 @@ def test_a_program_under_watch_forks_without_a_warning(scenario):
             if (pid := os.fork()) == 0:
                 os._exit(0)
             os.waitpid(pid, 0)
+        await asyncio.sleep(0.01)
         time.sleep(0.5)
 
     run(main())
