@@ -15,6 +15,7 @@ from asyncio import coroutines, events, exceptions
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from quiesce.core import unretrieved
 from quiesce.errors import GraceExceeded, Terminated
 from quiesce.loop import Loop
 from quiesce.policy import default_loop
@@ -154,6 +155,7 @@ class Runner:
         if self._debug is not None:
             loop.set_debug(self._debug)
         if isinstance(loop, Loop):
+            loop.report_unretrieved_after(unretrieved.PROMPTLY)
             # A request to stop must not find the loop asleep.
             loop.signal_handlers.listen()
         return loop

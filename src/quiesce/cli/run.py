@@ -16,6 +16,7 @@ from types import CodeType, ModuleType
 from quiesce.cli.failure import show
 from quiesce.cli.problem import Problem
 from quiesce.cli.target import Target, enter, find
+from quiesce.core import unretrieved
 from quiesce.errors import Terminated
 from quiesce.shutdown import budget, watchdog
 from quiesce.shutdown.exit_status import die_of
@@ -128,6 +129,7 @@ def end_of(target: Target) -> BaseException | None:
 
     install()
     watchdog.default_threshold = BLOCKED_TOO_LONG
+    unretrieved.default_delay = unretrieved.PROMPTLY
     error: BaseException | None = None
     try:
         body = target.load()

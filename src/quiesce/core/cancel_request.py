@@ -16,9 +16,9 @@ a program with 100,000 tasks allocates nothing for it.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from asyncio import events, taskgroups
-from pathlib import Path
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +53,8 @@ current_frame = sys._getframe
 
 # Whose code only passes a request on: asyncio's and ours.
 PASSING_ON = tuple(
-    str(Path(file).parent) + "/"
-    for file in (asyncio.__file__, str(Path(__file__).parent))
+    os.path.dirname(file) + "/"  # noqa: PTH120 - no import of pathlib for this
+    for file in (asyncio.__file__, os.path.dirname(__file__))  # noqa: PTH120
 )
 # Names of functions that the loop calls, or that run it.
 BELOW_THESE = ("_on_", "run", "_run")

@@ -22,6 +22,12 @@ from quiesce.core import failures, running
 FIRST_LIMIT = 64
 
 
+# Seconds after which what nobody waits for is reported, where that is asked for.
+PROMPTLY = 0.5
+# The delay of loops that were not told any; ``quiesce run`` sets it.
+default_delay: float | None = None
+
+
 class Unretrieved:
     """The futures and tasks of one loop that failed, as weak references."""
 
@@ -30,7 +36,7 @@ class Unretrieved:
         self.failed: list[weakref.ref[Any]] = []
         self.limit = FIRST_LIMIT
         # Seconds after which what nobody waits for is reported.
-        self.delay: float | None = None
+        self.delay = default_delay
         # Those with nobody waiting, and when they failed; a timer runs for the first.
         self.lonely: list[tuple[float, weakref.ref[Any]]] = []
 

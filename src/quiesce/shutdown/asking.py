@@ -24,6 +24,7 @@ from asyncio import TaskGroup
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core.awaited_by import waiters
+from quiesce.core.cancel_request import CancelRequest, requesting
 from quiesce.core.running import pending_tasks
 from quiesce.core.shielding import is_shielded
 from quiesce.shutdown.in_flight import is_cleaning_up
@@ -80,16 +81,22 @@ class Asking:
 
     def ask(self, tasks: Collection[Any]) -> None:
         """Cancel `tasks`, as far as nobody has."""
-        for task in outermost_first(tasks):
-            if not (task in self.asked or was_asked(task) or is_cleanup(task)):
-                self.asked.update(cancel(task))
-            self.asked.add(task)
+        with requesting(self.request("")):
+            for task in outermost_first(tasks):
+                if not (task in self.asked or was_asked(task) or is_cleanup(task)):
+                    self.asked.update(cancel(task))
+                self.asked.add(task)
 
     def ask_again(self, tasks: Iterable[Any]) -> None:
         """Cancel `tasks`, whoever has done so before."""
-        for task in tasks:
-            cancel(task)
-            self.asked.add(task)
+        with requesting(self.request("once more")):
+            for task in tasks:
+                cancel(task)
+                self.asked.add(task)
+
+    def request(self, how: str) -> CancelRequest:
+        """Return what all who are asked now are told: why the program ends."""
+        return CancelRequest(f"the end ({self.sequence.reason})", how or None)
 
     def next_round(self) -> None:
         """Ask everybody who is left and not spared."""
