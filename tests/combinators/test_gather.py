@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from quiesce import create_task, gather, get_running_loop, sleep
+from quiesce import create_task, gather, get_running_loop, run, sleep
 from tests.combinators.running import in_loop
 
 
@@ -37,7 +37,7 @@ async def test_nothing_gathered_is_an_empty_list():
 async def test_the_first_error_is_raised_and_the_others_run_on():
     other = create_task(sleep(5, "later"))
     with pytest.raises(LookupError):
-        await gather(other, fail(1), fail(2))
+        await gather(other, fail(1))
     assert get_running_loop().time() == 1
     assert await other == "later"
 
@@ -96,3 +96,23 @@ def test_outside_a_running_loop_the_loop_that_is_set_is_used(loop):
     finally:
         asyncio.set_event_loop(None)
     assert loop.run_until_complete(both) == [1, 2]
+
+
+def test_an_error_after_the_first_is_reported_once():
+    reported = []
+
+    async def fail(turns):
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        raise ZeroDivisionError(turns)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: reported.append(context))
+        with pytest.raises(ZeroDivisionError, match="1"):
+            await gather(fail(1), fail(5))
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    run(main())
+    assert [str(context["exception"]) for context in reported] == ["5"]

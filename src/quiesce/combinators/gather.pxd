@@ -39,6 +39,7 @@ cdef ChildNotice new_notice(Gathering gathering)
 cdef int leave_notice(ChildNotice notice, object child) except -1
 cdef bint kept_by_ours(ChildNotice notice, Future child) except -1
 cdef object error_of(object child)
+cdef int report_sibling(object child) except -1
 cdef bint succeeded(Future future) except -1
 cdef bint is_done(object child) except -1
 cdef bint is_pending(Future future) except -1

@@ -18,7 +18,7 @@ from asyncio.exceptions import CancelledError
 from typing import Any
 
 from quiesce.combinators.ensure_future import ensure_future, loop_of
-from quiesce.core import cancellation, native
+from quiesce.core import cancellation, failures, native
 from quiesce.core.future import Future
 from quiesce.core.handle import Handle
 from quiesce.core.scheduler import Scheduler, make_task
@@ -64,9 +64,8 @@ class Gathering(Future):
         """Take note of a child that is done."""
         self.left -= 1
         if self._status != native.PENDING:
-            # One failed before. This one's error is asked for here, so that it is not
-            # reported as forgotten.
-            error_of(child)
+            # One failed before, so nobody can ask for this one's error here.
+            report_sibling(child)
         else:
             error = None if self.keeps_errors else error_of(child)
             if error is not None:
@@ -183,6 +182,13 @@ def error_of(child: Any) -> BaseException | None:
     if child.cancelled():
         return child._make_cancelled_error()
     return child.exception()
+
+
+def report_sibling(child: Any) -> None:
+    """Report the error of a child whose gathering has failed before."""
+    error = error_of(child)
+    if error is not None and not isinstance(error, CancelledError):
+        failures.sibling_failed(child, error)
 
 
 def succeeded(future: Future) -> bool:

@@ -41,6 +41,19 @@ def callback_failed(handle: Any, error: BaseException) -> None:
     handle._loop.call_exception_handler(context)
 
 
+def sibling_failed(child: Any, error: BaseException) -> None:
+    """Report that a gathered task failed after another one had."""
+    get_loop = getattr(child, "get_loop", None)
+    loop = child._loop if get_loop is None else get_loop()
+    loop.call_exception_handler(
+        {
+            "message": "Exception in a gathered task after another one had failed",
+            "exception": error,
+            "future": child,
+        }
+    )
+
+
 def exception_never_retrieved(future: Any) -> None:
     """Report that a failed future was dropped before anybody asked for its outcome."""
     report_future(future, "exception was never retrieved")
