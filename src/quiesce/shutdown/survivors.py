@@ -181,7 +181,9 @@ def held_requests(task: Any) -> int:
 
 def swallowed_by(task: Any) -> int:
     """Return how many requests reached `task` before the last one that did."""
-    return max(0, getattr(task, "_cancels_thrown", 0) - 1)
+    # asyncio's own tasks count only how many there were.
+    reached = getattr(task, "_cancels_thrown", None)
+    return max(0, (requests_of(task) if reached is None else reached) - 1)
 
 
 def asker_of(request: Any) -> str:
@@ -189,8 +191,10 @@ def asker_of(request: Any) -> str:
     asker = getattr(request, "by", None)
     if asker is None:
         return str(request)
-    where = getattr(request, "where", None)
-    return f"{asker}, {where}" if where else str(asker)
+    where, why = getattr(request, "where", None), getattr(request, "why", None)
+    if where:
+        return f"{asker}, {where}"
+    return str(asker) if why is None else f"{asker}: {why}"
 
 
 def qualified_name(thing: Any) -> str:

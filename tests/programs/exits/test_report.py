@@ -78,6 +78,7 @@ def test_a_forced_end_names_the_task_and_the_line_where_it_was_stuck(scenario):
     assert "quiesce: forced to end after" in outcome.err
     assert f"task 'mule' at program.py:{line} in stubborn" in outcome.err
     assert "waits for an event" in outcome.err
+    assert "was cancelled last by the end (SIGTERM)" in outcome.err
 
 
 def test_many_that_wait_alike_are_counted(scenario):
