@@ -40,10 +40,6 @@ T = TypeVar("T")
 TAKES_AWAITABLES = sys.version_info >= (3, 14)
 
 
-# Seconds after which a failure that nobody waits for is reported.
-REPORT_AFTER = 0.5
-
-
 def run(
     main: Awaitable[T],
     *,
@@ -162,7 +158,6 @@ class Runner:
             loop.report_unretrieved_after(unretrieved.PROMPTLY)
             # A request to stop must not find the loop asleep.
             loop.signal_handlers.listen()
-            loop.report_unretrieved_after(REPORT_AFTER)
         return loop
 
     # -- one run
