@@ -33,7 +33,7 @@ OURS = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120
 
 # Frames in which nothing of ours happens but the call of somebody else's code.
 HANDING_OVER: frozenset[CodeType] = frozenset(
-    function.__code__ for function in (native.send_in, native.call_in)
+    function.__code__ for function in (native.send_in, native.throw_in, native.call_in)
 )
 
 
