@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,25 +54,3 @@ def test_what_was_removed_is_not_kept_in_memory():
     for _ in range(999):
         buffer.remove(10)
     assert len(buffer.chunks) < 200
-
-
-@pytest.mark.parametrize(
-    ("given", "marks"),
-    [
-        ((None, None), (65536, 16384)),
-        ((1000, None), (1000, 250)),
-        ((None, 1000), (4000, 1000)),
-        ((7, 7), (7, 7)),
-        ((0, None), (0, 0)),
-    ],
-)
-def test_water_marks_that_are_left_out_follow_from_the_others(given, marks):
-    buffer = WriteBuffer()
-    buffer.set_limits(*given)
-    assert (buffer.high, buffer.low) == marks
-
-
-@pytest.mark.parametrize("given", [(1, 2), (-1, None), (None, -1)])
-def test_water_marks_in_the_wrong_order_are_refused(given):
-    with pytest.raises(ValueError, match="must be >= low"):
-        WriteBuffer().set_limits(*given)

@@ -1,6 +1,7 @@
 cimport cython
 from quiesce.core cimport native
 from quiesce.net cimport native as calls
+from quiesce.net.flow_control cimport FlowControl
 from quiesce.net.owned_socket cimport OwnedSocket
 
 cdef int READABLE
@@ -16,7 +17,7 @@ cdef double RETRY_DELAY
 cdef class DatagramSocket(OwnedSocket):
     cdef object _datagram_received
     cdef object _remote
-    cdef object _flow
+    cdef FlowControl _flow
     cdef list _waiting
     cdef Py_ssize_t _size
     cdef int _family

@@ -20,7 +20,7 @@ from typing import Any
 from quiesce.core import native
 from quiesce.core.poller import FAILED, READABLE, WRITABLE
 from quiesce.net import native as calls
-from quiesce.net.flow_control import FlowControl
+from quiesce.net.flow_control import HIGH_WATER, FlowControl
 from quiesce.net.owned_socket import OwnedSocket
 from quiesce.net.write_buffer import refuse_what_is_no_bytes
 
@@ -72,7 +72,7 @@ class DatagramSocket(OwnedSocket):
         # knows, also while the receiver it is to reach has no room.
         unix = getattr(socket, "AF_UNIX", None)
         self._must_retry = sock.family == unix and not is_connected
-        self._flow = FlowControl(loop, transport)
+        self._flow = FlowControl(HIGH_WATER)
         self._waiting: list[tuple[bytes, Any]] = []
         self._size = 0
         self._collecting = False
@@ -105,10 +105,7 @@ class DatagramSocket(OwnedSocket):
     def finish(self, error: BaseException | None) -> None:
         """Tell the protocol that it is over, and let go of everything."""
         self._datagram_received = None
-        try:
-            OwnedSocket.finish(self, error)
-        finally:
-            self._flow.forget_transport()
+        OwnedSocket.finish(self, error)
 
     def set_protocol(self, protocol: Any) -> None:
         """Let `protocol` hear of everything from now on."""
@@ -222,7 +219,7 @@ class DatagramSocket(OwnedSocket):
             self.collect(data, address)
         elif self._waiting:
             self.queue(data, address)
-            self._flow.note_more(self._size)
+            self._flow.note_more(self, self._size)
         else:
             self.send_now(data, address)
 
@@ -234,7 +231,7 @@ class DatagramSocket(OwnedSocket):
             if self._waiting:
                 self._collecting = False
                 self.refused()
-                self._flow.note_more(self._size)
+                self._flow.note_more(self, self._size)
 
     def send_collected(self) -> None:
         """Send what was collected, if anything, as far as the system takes it."""
@@ -245,7 +242,7 @@ class DatagramSocket(OwnedSocket):
             self.flush()
         if self._waiting:
             self.refused()
-            calls.tell_in(self._context, self._flow.note_more, self._size)
+            calls.ask_in(self._context, self._flow.note_more, (self, self._size))
 
     def send_now(self, data: Any, address: Any) -> None:
         """Send a message, before which none waits."""
@@ -262,7 +259,7 @@ class DatagramSocket(OwnedSocket):
         if sent == calls.WOULD_BLOCK:
             self.queue(data, address)
             self.refused()
-            self._flow.note_more(self._size)
+            self._flow.note_more(self, self._size)
 
     def send_one(self, data: Any, address: Any) -> int:
         """Send a message; return its size, or WOULD_BLOCK."""
@@ -343,7 +340,8 @@ class DatagramSocket(OwnedSocket):
         if self._lost:
             return
         try:
-            calls.tell_in(self._context, self._flow.note_less, self._size)
+            if self._flow.may_resume(self._size):
+                calls.ask_in(self._context, self._flow.note_less, (self, self._size))
         finally:
             # Also where Ctrl-C comes out of the protocol: nobody else will do it.
             if not self._waiting and not self._lost:

@@ -91,7 +91,7 @@ class DatagramTransport(asyncio.DatagramTransport, asyncio.Transport):
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
         """Return the low and the high water mark, in bytes."""
-        return self._flow.low, self._flow.high
+        return self._flow.limits()
 
     def set_write_buffer_limits(
         self, high: int | None = None, low: int | None = None
@@ -102,7 +102,7 @@ class DatagramTransport(asyncio.DatagramTransport, asyncio.Transport):
         other.
         """
         self._flow.set_limits(high, low)
-        self._flow.note_more(self.get_write_buffer_size())
+        self._flow.note_more(self._socket, self.get_write_buffer_size())
 
 
 def open_datagrams(

@@ -35,5 +35,5 @@ cdef class OwnedSocket(Watcher):
     cdef ask_poller(self)
     cdef int wanted_events(self) except -1
     cdef fatal(self, object error, str message)
-    cdef report(self, object error, str message)
+    cpdef report(self, object error, str message)
     cdef warn_of_lost_write(self)

@@ -16,7 +16,7 @@ from asyncio.constants import LOG_THRESHOLD_FOR_CONNLOST_WRITES
 from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
-from quiesce.net.flow_control import FlowControl
+from quiesce.net.flow_control import HIGH_WATER, FlowControl
 from quiesce.net.write_buffer import WriteBuffer, refuse_what_is_no_bytes
 
 if TYPE_CHECKING:
@@ -109,16 +109,24 @@ class Pipe:
     def fatal(self, error: BaseException, message: str, expected: bool) -> None:
         """Report what ended the pipe, where that is not to be expected."""
         if not expected:
-            self.loop.call_exception_handler(
-                {
-                    "message": message,
-                    "exception": error,
-                    "transport": self.transport,
-                    "protocol": self.protocol,
-                }
-            )
+            self.report(error, message)
         elif self.loop.get_debug():
             logger.debug("%r: %s", self.transport, message, exc_info=error)
+
+    def report(self, error: BaseException, message: str) -> None:
+        """Tell the loop's exception handler."""
+        self.loop.call_exception_handler(
+            {
+                "message": message,
+                "exception": error,
+                "transport": self.transport,
+                "protocol": self.protocol,
+            }
+        )
+
+    def get_protocol(self) -> Any:
+        """Return the protocol; None once the pipe is closed."""
+        return self.protocol
 
     def lose(self, error: BaseException | None) -> None:
         """Stop waiting for the descriptor, and queue `finish`; harmless if repeated."""
@@ -242,7 +250,7 @@ class WritePipeTransport(asyncio.WriteTransport):
         super().__init__({"pipe": pipe})
         self._loop = loop
         self._buffer = WriteBuffer()
-        self._flow = FlowControl(loop, self)
+        self._flow = FlowControl(HIGH_WATER)
         self._lost_writes = 0
         self._pipe = Pipe(loop, pipe, self, protocol)
         self._pipe.start(self._begin, waiter)
@@ -284,7 +292,7 @@ class WritePipeTransport(asyncio.WriteTransport):
             self._buffer.append(bytes(data), 0)
         else:
             self._write_now(bytes(data))
-        self._flow.note_more(self._buffer.size)
+        self._flow.note_more(self._pipe, self._buffer.size)
 
     def _write_now(self, data: bytes) -> None:
         """Write `data`, before which nothing waits; queue what is not taken."""
@@ -313,7 +321,7 @@ class WritePipeTransport(asyncio.WriteTransport):
             return
         if not buffer.size:
             self._loop.remove_writer(self._pipe.fd)
-        self._flow.note_less(buffer.size)
+        self._flow.note_less(self._pipe, buffer.size)
         if self._pipe.closing and not buffer.size:
             self._pipe.lose(None)
 
@@ -365,7 +373,7 @@ class WritePipeTransport(asyncio.WriteTransport):
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
         """Return the low and the high water mark, in bytes."""
-        return self._flow.low, self._flow.high
+        return self._flow.limits()
 
     def set_write_buffer_limits(
         self, high: int | None = None, low: int | None = None
@@ -376,4 +384,4 @@ class WritePipeTransport(asyncio.WriteTransport):
         other.
         """
         self._flow.set_limits(high, low)
-        self._flow.note_more(self._buffer.size)
+        self._flow.note_more(self._pipe, self._buffer.size)

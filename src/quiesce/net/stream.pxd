@@ -2,6 +2,7 @@ cimport cython
 from quiesce.core cimport native
 from quiesce.net cimport native as calls
 from quiesce.net.accepted_socket cimport AcceptedSocket
+from quiesce.net.flow_control cimport FlowControl
 from quiesce.net.owned_socket cimport OwnedSocket
 from quiesce.net.write_buffer cimport WriteBuffer
 
@@ -23,11 +24,11 @@ cdef class SocketStream(OwnedSocket):
     cdef object _get_buffer
     cdef object _buffer_updated
     cdef WriteBuffer _buffer
+    cdef FlowControl _flow
     cdef bint _is_buffered
     cdef bint _hung_up
     cdef Py_ssize_t _expects
     cdef bint _paused
-    cdef bint _writing_paused
     cdef bint _collecting
     cdef bint _delivering
     cdef bint _eof_received
@@ -88,4 +89,3 @@ cdef class SocketStream(OwnedSocket):
     cpdef get_write_buffer_limits(self)
     cpdef set_write_buffer_limits(self, object high, object low)
     cdef pause_if_full(self)
-    cdef resume_protocol(self)

@@ -1,9 +1,9 @@
 """One connected stream socket: from the system to the protocol, and back.
 
 `SocketStream` does the work behind `transport.SocketTransport`, which users hold. Read
-`owned_socket` for its states, and `write_buffer`, before this, `transport` after it.
-The end of the peer's stream closes it, unless the protocol keeps the other direction
-open.
+`owned_socket` for its states, `write_buffer` and `flow_control` before this,
+`transport` after it. The end of the peer's stream closes it, unless the protocol keeps
+the other direction open.
 
 Where the poller reports changes only, it is asked once for all of them. So a stream
 must remember what it was told and did not act on: `_readable` says that there may be
@@ -27,6 +27,7 @@ from quiesce.core import native
 from quiesce.core.poller import FAILED, HALF_CLOSED, READABLE, URGENT, WRITABLE
 from quiesce.net import native as calls
 from quiesce.net.accepted_socket import AcceptedSocket
+from quiesce.net.flow_control import HIGH_WATER, FlowControl
 from quiesce.net.owned_socket import OwnedSocket
 from quiesce.net.write_buffer import WriteBuffer, refuse_what_is_no_bytes
 
@@ -58,13 +59,13 @@ class SocketStream(OwnedSocket):
         "_eof_received",
         "_eof_written",
         "_expects",
+        "_flow",
         "_get_buffer",
         "_hung_up",
         "_is_buffered",
         "_paused",
         "_room",
         "_sending_file",
-        "_writing_paused",
     )
 
     def __init__(
@@ -80,12 +81,12 @@ class SocketStream(OwnedSocket):
             # What was written is wanted on the other side now: no Nagle algorithm.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = WriteBuffer()
+        self._flow = FlowControl(HIGH_WATER)
         self._collecting = False
         self._delivering = False
         self._hung_up = False
         self._expects = 0
         self._paused = False
-        self._writing_paused = False
         self._eof_received = False
         self._eof_written = False
         self._sending_file = False
@@ -426,8 +427,10 @@ class SocketStream(OwnedSocket):
     def sent_some(self) -> None:
         """Do what was waiting for there to be less to send, or nothing."""
         try:
-            if self._writing_paused and self._buffer.size <= self._buffer.low:
-                self.resume_protocol()
+            if self._flow.may_resume(self._buffer.size):
+                calls.ask_in(
+                    self._context, self._flow.note_less, (self, self._buffer.size)
+                )
         finally:
             # Also where Ctrl-C comes out of the protocol: nobody else will do it.
             if not self._buffer.size and not self._lost:
@@ -524,7 +527,7 @@ class SocketStream(OwnedSocket):
 
     def is_writing_paused(self) -> bool:
         """Tell whether the protocol was asked to write no more for now."""
-        return self._writing_paused
+        return self._flow.paused
 
     def get_write_buffer_size(self) -> int:
         """Return how many bytes wait to be sent."""
@@ -532,34 +535,15 @@ class SocketStream(OwnedSocket):
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
         """Return the low and the high water mark, in bytes."""
-        return self._buffer.low, self._buffer.high
+        return self._flow.limits()
 
     def set_write_buffer_limits(self, high: int | None, low: int | None) -> None:
-        """Set the water marks, in bytes; see `WriteBuffer.set_limits`."""
-        self._buffer.set_limits(high, low)
+        """Set the water marks, in bytes; see `water_marks`."""
+        self._flow.set_limits(high, low)
         self.pause_if_full()
 
     def pause_if_full(self) -> None:
         """Ask the protocol to write no more for now, if much waits already."""
-        if self._writing_paused or self._buffer.size <= self._buffer.high:
-            return
-        if self._collecting:
-            # The socket may take all of it yet.
-            return
-        self._writing_paused = True
-        try:
-            self._protocol.pause_writing()
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001 - asyncio reports these too
-            self.report(error, "protocol.pause_writing() failed")
-
-    def resume_protocol(self) -> None:
-        """Let the protocol write again."""
-        self._writing_paused = False
-        try:
-            calls.ask_in(self._context, self._protocol.resume_writing, ())
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001 - asyncio reports these too
-            self.report(error, "protocol.resume_writing() failed")
+        # The socket may take all of what is collected yet.
+        if not self._collecting:
+            self._flow.note_more(self, self._buffer.size)

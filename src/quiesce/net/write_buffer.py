@@ -1,4 +1,4 @@
-"""Bytes that wait to be sent, and the marks that say when they are too many.
+"""Bytes that wait to be sent.
 
 Pure bookkeeping: `stream` sends what is here and says how much of it went. Read this
 before `stream`.
@@ -10,8 +10,6 @@ from typing import Any
 
 from quiesce.core import native
 
-# Bytes; asyncio's defaults.
-HIGH_WATER = 64 * 1024
 # Chunks that were sent are cut off the list once there are this many of them.
 SPENT_LIMIT = 64
 
@@ -23,15 +21,13 @@ class WriteBuffer:
     bytes in all. None of these chunks is empty.
     """
 
-    __slots__ = ("chunks", "first", "high", "low", "offset", "size")
+    __slots__ = ("chunks", "first", "offset", "size")
 
     def __init__(self) -> None:
         self.chunks: list[bytes] = []
         self.first = 0
         self.offset = 0
         self.size = 0
-        self.high = HIGH_WATER
-        self.low = HIGH_WATER // 4
 
     def append(self, data: bytes, sent: int) -> None:
         """Queue `data` but for its first `sent` bytes: none, unless this is empty."""
@@ -72,27 +68,6 @@ class WriteBuffer:
         self.first = 0
         self.offset = 0
         self.size = 0
-
-    def set_limits(self, high: int | None, low: int | None) -> None:
-        """Set the water marks in bytes; what is None follows from the other.
-
-        Raises ValueError unless ``high >= low >= 0``.
-        """
-        self.high, self.low = water_marks(high, low)
-
-
-def water_marks(high: int | None, low: int | None) -> tuple[int, int]:
-    """Return the high and the low mark, where one or both follow from the other.
-
-    Raises ValueError unless ``high >= low >= 0``.
-    """
-    if high is None:
-        high = HIGH_WATER if low is None else 4 * low
-    if low is None:
-        low = high // 4
-    if not high >= low >= 0:
-        raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-    return high, low
 
 
 def refuse_what_is_no_bytes(data: Any) -> None:

@@ -1,14 +1,16 @@
 cimport cython
+
+
+cdef class TlsStream
+
+
 from quiesce.core cimport native
 from quiesce.net cimport native as calls
+from quiesce.net.flow_control cimport FlowControl
 from quiesce.net.stream cimport SocketStream
+from quiesce.tls cimport closing, handshake, states
 from quiesce.tls.engine cimport TlsEngine
 
-cdef int NEW
-cdef int HANDSHAKE
-cdef int OPEN
-cdef int CLOSING
-cdef int LOST
 cdef Py_ssize_t HIGH_WATER
 cdef Py_ssize_t CARRIER_HIGH
 cdef Py_ssize_t CARRIER_LOW
@@ -20,6 +22,7 @@ cdef Py_ssize_t FORGIVEN_WRITES
 cdef class TlsStream:
     cdef object _loop
     cdef TlsEngine _engine
+    cdef FlowControl _flow
     cdef object _transport
     cdef object _protocol
     cdef object _waiter
@@ -34,8 +37,6 @@ cdef class TlsStream:
     cdef object _get_buffer
     cdef object _buffer_updated
     cdef double _started_at
-    cdef Py_ssize_t _high
-    cdef Py_ssize_t _low
     cdef Py_ssize_t _sent_before
     cdef Py_ssize_t _lost_writes
     cdef int _state
@@ -45,7 +46,6 @@ cdef class TlsStream:
     cdef bint _telling
     cdef bint _paused
     cdef bint _may_not_send
-    cdef bint _writing_paused
     cdef object __weakref__
 
     cpdef set_protocol(self, object protocol)
@@ -58,12 +58,6 @@ cdef class TlsStream:
 
     cpdef connection_made(self, object carrier)
     cpdef receive_early(self, object data)
-    cdef shake_hands(self)
-    cdef handshake_done(self)
-    cdef handshake_failed(self, object error)
-    cpdef handshake_timed_out(self)
-    cdef wake_waiter(self, object error)
-    cdef stop_timer(self)
 
     cpdef get_buffer(self, object sizehint)
     cpdef buffer_updated(self, Py_ssize_t count)
@@ -90,13 +84,7 @@ cdef class TlsStream:
     cdef warn_of_lost_write(self)
 
     cpdef close(self)
-    cdef go_on_closing(self)
-    cdef leave(self)
-    cdef limit_shutdown(self)
-    @cython.locals(left=Py_ssize_t)
-    cpdef shutdown_timed_out(self)
     cpdef force_close(self, object error)
-    cdef force_carrier(self, object error)
     cdef fatal(self, object error, str message)
     cpdef connection_lost(self, object error)
     cpdef finish(self, object error)
@@ -109,5 +97,4 @@ cdef class TlsStream:
     cpdef set_write_buffer_limits(self, object high, object low)
     cdef limit_carrier(self)
     cdef pause_if_full(self)
-    cdef resume_protocol(self)
-    cdef flow_control_failed(self, object error, str message)
+    cpdef report(self, object error, str message)

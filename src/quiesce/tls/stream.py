@@ -1,18 +1,8 @@
 """One TLS connection: between the transport that carries it and the user's protocol.
 
 `TlsStream` does the work behind `transport.SSLTransport`, which users hold, and is the
-protocol of the transport below, the *carrier*. Read `engine` before this, `transport`
-after it.
-
-The states, each entered once and in this order; some may be left out:
-
-- *new*: the carrier has not called ``connection_made``.
-- *handshake*: no bytes of users travel; what they write waits.
-- *open*: until `close`, the peer's end of stream, or an error.
-- *closing*: nothing is given to the protocol any more. What was written before is still
-  sent, then close_notify; then the peer's close_notify or its end of stream is waited
-  for, as long as the shutdown may take.
-- *lost*: nothing is sent or received any more; the carrier is closing, or closed.
+protocol of the transport below, the *carrier*. Read `states` and `engine` before this,
+`handshake`, `closing` and `transport` after it.
 
 Invariant: a protocol that was told of ``connection_made`` is told exactly once of
 ``connection_lost``, after the carrier was.
@@ -27,19 +17,15 @@ from __future__ import annotations
 from asyncio import BufferedProtocol
 from asyncio.constants import LOG_THRESHOLD_FOR_CONNLOST_WRITES
 from asyncio.log import logger
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quiesce.core import native
 from quiesce.net import native as calls
-from quiesce.net.transport import SocketTransport
-from quiesce.net.write_buffer import water_marks
-from quiesce.tls.engine import CERTIFICATE_ERRORS, TlsEngine
+from quiesce.net.flow_control import FlowControl
+from quiesce.tls import closing, handshake, states
 
-NEW = 0
-HANDSHAKE = 1
-OPEN = 2
-CLOSING = 3
-LOST = 4
+if TYPE_CHECKING:
+    from quiesce.tls.engine import TlsEngine
 
 # Bytes; asyncio's default for TLS.
 HIGH_WATER = 512 * 1024
@@ -63,15 +49,14 @@ class TlsStream:
         "_data_received",
         "_engine",
         "_error",
+        "_flow",
         "_get_buffer",
         "_handshake_timeout",
-        "_high",
         "_is_buffered",
         "_is_secure",
         "_is_told",
         "_loop",
         "_lost_writes",
-        "_low",
         "_may_not_send",
         "_paused",
         "_protocol",
@@ -84,7 +69,6 @@ class TlsStream:
         "_timer",
         "_transport",
         "_waiter",
-        "_writing_paused",
     )
 
     def __init__(
@@ -110,7 +94,7 @@ class TlsStream:
         self._handshake_timeout = handshake_timeout
         self._shutdown_timeout = shutdown_timeout
         self._context = native.copy_context()
-        self._state = NEW
+        self._state = states.NEW
         # The transport that carries the records; `_socket` does its work if ours.
         self._carrier: Any = None
         self._socket: Any = None
@@ -122,8 +106,7 @@ class TlsStream:
         self._paused = False
         # The carrier said so.
         self._may_not_send = False
-        self._writing_paused = False
-        self._high, self._low = HIGH_WATER, HIGH_WATER // 4
+        self._flow = FlowControl(HIGH_WATER)
         self._sent_before = 0
         self._lost_writes = 0
         self.set_protocol(protocol)
@@ -157,97 +140,21 @@ class TlsStream:
 
     def is_closing(self) -> bool:
         """Tell whether the end has begun."""
-        return self._state >= CLOSING
+        return self._state >= states.CLOSING
 
     def is_unclosed(self) -> bool:
         """Tell whether there is a connection that nobody has begun to close."""
-        return self._carrier is not None and self._state < CLOSING
+        return self._carrier is not None and self._state < states.CLOSING
 
     # -- the handshake
 
     def connection_made(self, carrier: Any) -> None:
         """Begin the handshake over `carrier`."""
-        if self._state == LOST:
-            carrier.abort()
-            return
-        self._carrier = carrier
-        if type(carrier) is SocketTransport:
-            self._socket = carrier._stream
-        self.limit_carrier()
-        self._state = HANDSHAKE
-        if self._loop.get_debug():
-            logger.debug("%r starts SSL handshake", self)
-            self._started_at = self._loop.time()
-        self._timer = self._loop.call_later(
-            self._handshake_timeout, self.handshake_timed_out
-        )
-        self.shake_hands()
+        handshake.begin(self, carrier)
 
     def receive_early(self, data: Any) -> None:
         """Take what the peer sent before the carrier was this connection's."""
         self._engine.receive(data)
-
-    def shake_hands(self) -> None:
-        """Go on with the handshake, with what has arrived."""
-        try:
-            done = self._engine.handshake()
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001 - whatever OpenSSL says
-            self.handshake_failed(error)
-            return
-        self.flush()
-        if done and self._state == HANDSHAKE:
-            self.handshake_done()
-
-    def handshake_done(self) -> None:
-        """Tell the protocol and who waits, and give what came with the handshake."""
-        self._state = OPEN
-        self._is_secure = True
-        self.stop_timer()
-        if self._paused:
-            self._carrier.pause_reading()
-        if self._loop.get_debug():
-            took = (self._loop.time() - self._started_at) * 1e3
-            logger.debug("%r: SSL handshake took %.1f ms", self, took)
-        if not self._is_told:
-            self._is_told = True
-            self.ask(self._protocol.connection_made, (self._transport,))
-        self.wake_waiter(None)
-        self.resume_delivery()
-
-    def handshake_failed(self, error: BaseException) -> None:
-        """Give the connection up before it began."""
-        message = "SSL handshake failed"
-        if isinstance(error, CERTIFICATE_ERRORS):
-            message = "SSL handshake failed on verifying the certificate"
-        self.fatal(error, message)
-        self.wake_waiter(error)
-
-    def handshake_timed_out(self) -> None:
-        """Give the connection up: the peer takes too long."""
-        if self._state == HANDSHAKE:
-            text = (
-                "SSL handshake is taking longer than "
-                f"{self._handshake_timeout} seconds: aborting the connection"
-            )
-            self.fatal(ConnectionAbortedError(text), "SSL handshake failed")
-
-    def wake_waiter(self, error: BaseException | None) -> None:
-        """Tell who waits for the handshake how it ended."""
-        waiter, self._waiter = self._waiter, None
-        if waiter is None or waiter.done():
-            return
-        if error is None:
-            waiter.set_result(None)
-        else:
-            waiter.set_exception(error)
-
-    def stop_timer(self) -> None:
-        """Forget the limit on what is over now."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     # -- receiving
 
@@ -270,13 +177,13 @@ class TlsStream:
     def data_received(self, data: Any) -> None:
         """Take records from the carrier."""
         self._engine.receive(data)
-        if self._state == OPEN:
+        if self._state == states.OPEN:
             if not self._paused:
                 self.deliver()
-        elif self._state == HANDSHAKE:
-            self.shake_hands()
-        elif self._state == CLOSING:
-            self.go_on_closing()
+        elif self._state == states.HANDSHAKE:
+            handshake.shake_hands(self)
+        elif self._state == states.CLOSING:
+            closing.go_on_closing(self)
 
     def eof_received(self) -> bool:
         """Give the protocol what is left, then the end; keep a socket open meanwhile.
@@ -284,14 +191,14 @@ class TlsStream:
         A peer that ends without close_notify is taken at its word, as by asyncio.
         """
         self._engine.receive_eof()
-        if self._state == OPEN:
+        if self._state == states.OPEN:
             if not self._paused:
                 self.deliver()
-        elif self._state == HANDSHAKE:
+        elif self._state == states.HANDSHAKE:
             text = "SSL handshake failed: the peer closed the connection"
-            self.handshake_failed(ConnectionResetError(text))
-        elif self._state == CLOSING:
-            self.go_on_closing()
+            handshake.fail(self, ConnectionResetError(text))
+        elif self._state == states.CLOSING:
+            closing.go_on_closing(self)
         return self._carrier.can_write_eof()
 
     def deliver(self) -> None:
@@ -300,7 +207,7 @@ class TlsStream:
             # Further up the stack somebody does, and will look again.
             return
         try:
-            while self._state == OPEN and not self._paused:
+            while self._state == states.OPEN and not self._paused:
                 if not self.deliver_some():
                     break
         except BaseException:
@@ -332,7 +239,7 @@ class TlsStream:
             return False
         buffer = self.ask_for_buffer()
         # The protocol may have closed or paused the transport instead.
-        if buffer is None or self._state != OPEN or self._paused:
+        if buffer is None or self._state != states.OPEN or self._paused:
             return False
         try:
             count = self._engine.read_into(buffer)
@@ -402,13 +309,13 @@ class TlsStream:
 
     def is_reading(self) -> bool:
         """Tell whether the user wants what arrives."""
-        return not (self._paused or self._state >= CLOSING)
+        return not (self._paused or self._state >= states.CLOSING)
 
     def pause_reading(self) -> None:
         """Leave what arrives with the carrier; harmless if repeated."""
         if self.is_reading():
             self._paused = True
-            if self._state == OPEN:
+            if self._state == states.OPEN:
                 self._carrier.pause_reading()
 
     def resume_reading(self) -> None:
@@ -416,13 +323,13 @@ class TlsStream:
         if not self._paused:
             return
         self._paused = False
-        if self._state == OPEN:
+        if self._state == states.OPEN:
             self._carrier.resume_reading()
             self._loop.call_soon(self.resume_delivery)
 
     def resume_delivery(self) -> None:
         """Give the protocol what has come, unless it wants nothing; send what waits."""
-        if self._state == OPEN and not self._paused:
+        if self._state == states.OPEN and not self._paused:
             self.deliver()
         else:
             self.flush()
@@ -435,7 +342,7 @@ class TlsStream:
             refuse_what_is_no_bytes(data)
         if not data:
             return
-        if self._state >= CLOSING:
+        if self._state >= states.CLOSING:
             self.warn_of_lost_write()
             return
         if self._may_not_send:
@@ -456,10 +363,14 @@ class TlsStream:
 
     def flush(self) -> None:
         """Send what there is to send, unless the protocol will write more at once."""
-        if not self._telling and self._state != LOST and self._engine.has_output():
+        if (
+            not self._telling
+            and self._state != states.LOST
+            and self._engine.has_output()
+        ):
             self.send_records()
-        if self._state == CLOSING and self._engine.is_over():
-            self.leave()
+        if self._state == states.CLOSING and self._engine.is_over():
+            closing.leave(self)
 
     def send_records(self) -> None:
         """Hand records to the carrier until none are left or it has enough."""
@@ -476,8 +387,9 @@ class TlsStream:
             return
         if self._may_not_send or self._engine.waiting():
             self.pause_if_full()
-        elif self._writing_paused:
-            self.resume_protocol()
+        elif self._flow.paused:
+            self.ask(self._flow.note_less, (self, 0))
+            self.flush()
 
     def carry(self, records: bytes) -> None:
         """Hand records to the carrier."""
@@ -496,108 +408,44 @@ class TlsStream:
 
     def close(self) -> None:
         """Give the protocol nothing more, send what waits, say so, then finish."""
-        if self._state >= CLOSING:
-            return
-        if self._state != OPEN:
-            self.force_close(None)
-            return
-        self._state = CLOSING
-        self._engine.close()
-        if self._paused:
-            # The peer's answer must be heard.
-            self._carrier.resume_reading()
-        self.limit_shutdown()
-        self.go_on_closing()
-
-    def go_on_closing(self) -> None:
-        """Look for the peer's end in what has arrived, and send what is left."""
-        try:
-            self._engine.discard()
-        except Exception as error:  # noqa: BLE001 - whatever OpenSSL says
-            self.fatal(error, "Fatal error on SSL protocol")
-            return
-        self.flush()
-
-    def leave(self) -> None:
-        """Close the carrier, which sends what it has; `connection_lost` follows."""
-        self._state = LOST
-        self._carrier.close()
-
-    def limit_shutdown(self) -> None:
-        """Begin to count the time that the end may take."""
-        self.stop_timer()
-        self._sent_before = self.get_write_buffer_size()
-        self._timer = self._loop.call_later(
-            self._shutdown_timeout, self.shutdown_timed_out
-        )
-
-    def shutdown_timed_out(self) -> None:
-        """Give the connection up, unless bytes still go out to a slow peer."""
-        left = self.get_write_buffer_size()
-        if 0 < left < self._sent_before:
-            self.limit_shutdown()
-            return
-        self.force_carrier(TimeoutError("SSL shutdown timed out"))
+        closing.close(self)
 
     def force_close(self, error: BaseException | None) -> None:
         """Drop what waits and finish, with `error` as the reason."""
-        if self._state == LOST and self._timer is None:
-            return
-        self.force_carrier(error)
-
-    def force_carrier(self, error: BaseException | None) -> None:
-        """Enter *lost* and let the carrier drop what it has."""
-        self._state = LOST
-        self.stop_timer()
-        self._engine.drop()
-        if self._error is None:
-            self._error = error
-        carrier = self._carrier
-        if carrier is None:
-            self.wake_waiter(ConnectionAbortedError("the connection was closed"))
-        elif hasattr(carrier, "_force_close"):
-            carrier._force_close(error)
-        else:
-            carrier.abort()
+        if self._state != states.LOST or self._timer is not None:
+            closing.force_carrier(self, error)
 
     def fatal(self, error: BaseException, message: str) -> None:
         """Give the connection up; report what is not the network's fault."""
         if not isinstance(error, OSError):
-            self._loop.call_exception_handler(
-                {
-                    "message": message,
-                    "exception": error,
-                    "transport": self._transport,
-                    "protocol": self._protocol,
-                }
-            )
+            self.report(error, message)
         elif self._loop.get_debug():
             logger.debug("%r: %s", self, message, exc_info=error)
-        if self._state == LOST:
-            return
-        alert = self._engine.alert()
-        if alert and not self._may_not_send:
-            # The peer is told why; what the carrier still has goes first.
-            self._state = LOST
-            self._error = error
-            self._engine.drop()
-            self.carry(alert)
-            self.limit_shutdown()
-            self._carrier.close()
-        else:
-            self.force_carrier(error)
+        if self._state != states.LOST:
+            closing.give_up(self, error)
+
+    def report(self, error: BaseException, message: str) -> None:
+        """Tell the loop's exception handler."""
+        self._loop.call_exception_handler(
+            {
+                "message": message,
+                "exception": error,
+                "transport": self._transport,
+                "protocol": self._protocol,
+            }
+        )
 
     def connection_lost(self, error: BaseException | None) -> None:
         """Take note that the carrier is gone; the protocol is told in its context."""
-        self._state = LOST
-        self.stop_timer()
+        self._state = states.LOST
+        handshake.stop_timer(self)
         self._engine.drop()
         if error is None:
             error = self._error
         self._error = None
         if error is None and self._waiter is not None:
             error = ConnectionAbortedError("SSL handshake was cut short")
-        self.wake_waiter(error)
+        handshake.wake_waiter(self, error)
         if self._is_told:
             self._loop.call_soon(self.finish, error, context=self._context)
         else:
@@ -621,14 +469,14 @@ class TlsStream:
     def resume_writing(self) -> None:
         """Take note that the carrier wants more."""
         self._may_not_send = False
-        if self._state == LOST:
+        if self._state == states.LOST:
             return
         self.send_records()
         self.flush()
 
     def is_writing_paused(self) -> bool:
         """Tell whether the protocol was asked to write no more for now."""
-        return self._writing_paused
+        return self._flow.paused
 
     def get_write_buffer_size(self) -> int:
         """Return how many bytes wait, here and in the carrier."""
@@ -637,56 +485,27 @@ class TlsStream:
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
         """Return the low and the high water mark, in bytes."""
-        return self._low, self._high
+        return self._flow.limits()
 
     def set_write_buffer_limits(self, high: int | None, low: int | None) -> None:
         """Set the water marks, in bytes; what is None follows from the other."""
         if high is None and low is None:
             high = HIGH_WATER
-        self._high, self._low = water_marks(high, low)
+        self._flow.set_limits(high, low)
         self.limit_carrier()
         if self._may_not_send:
             self.pause_if_full()
 
     def limit_carrier(self) -> None:
         """Let the carrier say that it has enough before the protocol would hear it."""
-        if self._carrier is not None and self._high < CARRIER_HIGH:
-            low = min(self._low, CARRIER_LOW)
-            self._carrier.set_write_buffer_limits(high=self._high, low=low)
+        low, high = self._flow.limits()
+        if self._carrier is not None and high < CARRIER_HIGH:
+            low = min(low, CARRIER_LOW)
+            self._carrier.set_write_buffer_limits(high=high, low=low)
 
     def pause_if_full(self) -> None:
         """Ask the protocol to write no more for now, if much waits already."""
-        if self._writing_paused or self.get_write_buffer_size() <= self._high:
-            return
-        self._writing_paused = True
-        try:
-            self._protocol.pause_writing()
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001 - asyncio reports these too
-            self.flow_control_failed(error, "protocol.pause_writing() failed")
-
-    def resume_protocol(self) -> None:
-        """Let the protocol write again."""
-        self._writing_paused = False
-        try:
-            self.ask(self._protocol.resume_writing, ())
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001 - asyncio reports these too
-            self.flow_control_failed(error, "protocol.resume_writing() failed")
-        self.flush()
-
-    def flow_control_failed(self, error: BaseException, message: str) -> None:
-        """Report that the protocol raised where it was only to take note."""
-        self._loop.call_exception_handler(
-            {
-                "message": message,
-                "exception": error,
-                "transport": self._transport,
-                "protocol": self._protocol,
-            }
-        )
+        self._flow.note_more(self, self.get_write_buffer_size())
 
 
 def refuse_what_is_no_bytes(data: Any) -> None:

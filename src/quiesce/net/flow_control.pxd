@@ -1,0 +1,16 @@
+cimport cython
+
+
+@cython.final
+cdef class FlowControl:
+    cdef readonly Py_ssize_t high
+    cdef readonly Py_ssize_t low
+    cdef readonly bint paused
+    cpdef tuple limits(self)
+    cpdef int set_limits(self, object high, object low) except -1
+    cpdef int note_more(self, object owner, Py_ssize_t size) except -1
+    cpdef bint may_resume(self, Py_ssize_t size) noexcept
+    cpdef int note_less(self, object owner, Py_ssize_t size) except -1
+
+
+cdef int tell(object owner, str what) except -1

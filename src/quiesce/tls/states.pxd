@@ -1,0 +1,5 @@
+cdef int NEW
+cdef int HANDSHAKE
+cdef int OPEN
+cdef int CLOSING
+cdef int LOST
