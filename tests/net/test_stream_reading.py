@@ -6,6 +6,8 @@ import asyncio
 import contextvars
 import select
 import socket
+import sys
+import time
 
 import pytest
 
@@ -27,6 +29,29 @@ def test_what_was_queued_before_a_run_comes_before_what_arrived(connect, run, lo
     recorder = connect()
     send_and_wait_until_readable(recorder)
     loop.call_soon(recorder.note, "queued")
+    run(recorder.until(lambda: recorder.received))
+    assert recorder.calls == ["made", "queued", "data"]
+    run(recorder.end())
+
+
+def test_however_slow_a_run_begins_what_was_queued_comes_before_what_arrived(
+    connect, run, loop
+):
+    def spin(*_):
+        until = time.perf_counter() + 0.001
+        while time.perf_counter() < until:
+            pass
+
+    recorder = connect()
+    send_and_wait_until_readable(recorder)
+    loop.call_soon(recorder.note, "queued")
+    loop.call_soon(loop.stop)
+    # As if somebody else had the processor now and then.
+    sys.setprofile(spin)
+    try:
+        loop.run_forever()
+    finally:
+        sys.setprofile(None)
     run(recorder.until(lambda: recorder.received))
     assert recorder.calls == ["made", "queued", "data"]
     run(recorder.end())

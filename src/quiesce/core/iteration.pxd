@@ -14,6 +14,7 @@ cdef double CLOCK_RESOLUTION
 
 cdef int run_iterations(Scheduler loop) except -1
 cdef int run_once(Scheduler loop) except -1
+cdef int run_batch(Scheduler loop) except -1
 cdef bint poll_is_due(Scheduler loop) noexcept
 cdef int look_outside(Scheduler loop) except -1
 @cython.locals(first=TimerHandle)

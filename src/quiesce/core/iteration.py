@@ -35,10 +35,14 @@ CLOCK_RESOLUTION = 1e-9
 
 def run_iterations(loop: Scheduler) -> None:
     """Run iterations until somebody calls ``loop.stop``."""
-    while True:
+    if loop.ready.items and not loop.polls_always:
+        # A run counts as begun with a look outside, however long that took: nothing
+        # that the system has to tell comes before what is ready.
+        run_batch(loop)
+    else:
         run_once(loop)
-        if loop.stopping:
-            break
+    while not loop.stopping:
+        run_once(loop)
 
 
 def run_once(loop: Scheduler) -> None:
@@ -47,6 +51,11 @@ def run_once(loop: Scheduler) -> None:
         queue_incoming(loop)
     if poll_is_due(loop):
         look_outside(loop)
+    run_batch(loop)
+
+
+def run_batch(loop: Scheduler) -> None:
+    """Run what is ready, and end the iteration."""
     run_ready(loop)
     if loop.ending:
         end_iteration(loop)
