@@ -292,6 +292,25 @@ def test_a_peer_that_resets_meanwhile_ends_the_file_with_an_error(
     assert recorder.calls.count("lost") == 1
 
 
+@pytest.mark.parametrize("peers", [tcp_pair], indirect=True)
+def test_an_error_that_only_the_file_met_ends_also_a_connection_kept_open(
+    connect, run, loop, on_disk
+):
+    recorder = connect()
+    recorder.keep_open = True
+
+    async def exchange():
+        sending = loop.create_task(loop.sendfile(recorder.transport, on_disk))
+        await recorder.receive(1000)
+        reset(recorder.peer)
+        with pytest.raises(ConnectionError) as raised:
+            await sending
+        assert await recorder.lost is raised.value
+
+    run(exchange())
+    assert recorder.calls == ["made", "lost"]
+
+
 def test_a_peer_that_goes_away_meanwhile_ends_the_file_with_an_error(
     connect, run, loop, file
 ):

@@ -208,7 +208,8 @@ async def send_past_protocol(
 async def when_room(transport: Any, stream: Any, call: Rest) -> int:
     """Return what `call` gives on the transport's socket, once that takes more.
 
-    Raises ConnectionError if the transport is closed instead.
+    Raises ConnectionError if the transport is closed instead; it is the end of the
+    transport if the system says that the connection is lost.
     """
     sock = transport.get_extra_info("socket")
     while True:
@@ -217,6 +218,10 @@ async def when_room(transport: Any, stream: Any, call: Rest) -> int:
             return call(sock)
         except NOT_READY:
             pass
+        except ConnectionError as error:
+            # The system says it once: who receives would be told of an ordinary end.
+            stream.force_close(error)
+            raise
         await stream.room()
 
 
