@@ -12,11 +12,11 @@ Both leave one second after the deadline to those who can tell more.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from quiesce.shutdown import guardian_process
 from quiesce.system import last_resort
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ class Guard:
         ):
             return
         if not last_resort.begin(signums, grace + MARGIN):
-            self.guardian = guardian_process.the_guardian()
+            from quiesce.shutdown.guardian_process import the_guardian
+
+            self.guardian = the_guardian()
             if self.guardian is None:
                 return
             self.guardian.watch(signums, grace)
@@ -97,6 +99,8 @@ def know_forks() -> None:
 
 def forget_in_child() -> None:
     """Let go of what the parent's guard has installed."""
-    guardian_process.forget_in_child()
+    guardians = sys.modules.get("quiesce.shutdown.guardian_process")
+    if guardians is not None:
+        guardians.forget_in_child()
     if Guard.present is not None:
         Guard.present.stand_down()
