@@ -183,12 +183,18 @@ def is_cleanup(task: Any) -> bool:
     Loops make one for each generator that is dropped half-way, as by the task that had
     iterated it. To cancel it would be to lose what the generator awaits in its end.
     """
-    return type(task.get_coro()).__name__ == "async_generator_athrow"
+    return type(coroutine_of(task)).__name__ == "async_generator_athrow"
+
+
+def coroutine_of(task: Any) -> Any:
+    """Return the coroutine of `task`; None where that cannot tell."""
+    # A task factory may make tasks that have no more than the older methods.
+    get_coro = getattr(task, "get_coro", None)
+    return None if get_coro is None else get_coro()
 
 
 def was_asked(task: Any) -> bool:
     """Tell whether somebody has cancelled `task` already."""
-    # A task factory may make tasks that have no more than the older methods.
     cancelling = getattr(task, "cancelling", None)
     return cancelling is not None and cancelling() > 0
 
