@@ -36,9 +36,14 @@ def give_up(sequence: Sequence) -> None:
 
 
 def close_coroutines(sequence: Sequence) -> None:
-    """Close the coroutine of every task that is left."""
-    for task in sequence.asking.left:
-        close_coroutine(task)
+    """Close the coroutine of every task that is left, and of those born by that."""
+    closed: set[Any] = set()
+    while left := sequence.asking.pending() - closed:
+        for task in left:
+            close_coroutine(task)
+        closed |= left
+        if not sequence.budget.left():
+            break
     sequence.loop.stop()
 
 
