@@ -107,13 +107,6 @@ def hurried_by_any_signal(former):
     return heard
 
 
-class Forgetful(list):
-    """A list to which nothing can be added."""
-
-    def append(self, _):
-        return
-
-
 MUTANTS = {
     # triggers
     "SIGINT asks nobody": without_signal(signal.SIGINT),
@@ -123,9 +116,6 @@ MUTANTS = {
         "shutdown.triggers", "is_default", lambda *_: True
     ),
     "handlers stay": replaced("shutdown.triggers:HeldSignals", "release"),
-    "forked children keep the handlers": replaced(
-        "shutdown.triggers", "HELD", Forgetful()
-    ),
     "two Ctrl-C are never one": replaced("shutdown.triggers", "SAME_CTRL_C", 0.0),
     "a later Ctrl-C is not heard": replaced("shutdown.triggers", "SAME_CTRL_C", 1e9),
     "any signal hurries": replaced(

@@ -195,6 +195,17 @@ BEGIN_ANEW = {
 }
 
 
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("work", BEGIN_ANEW)
+def test_a_task_that_swallows_for_ever_and_begins_anew_is_forced(scenario, work, place):
+    text = filled(PROGRAM, work=BEGIN_ANEW[work], place=PLACES[place], tasks="")
+    outcome = scenario.interrupted(text, grace=2)
+    assert outcome.log.count("swallowed") >= 2
+    assert outcome.tells_force(signal.SIGINT)
+    assert outcome.gone_within(2 + 1)
+    assert "program.py:" in outcome.err
+
+
 def test_a_task_that_swallows_for_ever_does_not_hide_behind_mains_return(scenario):
     text = filled(
         PROGRAM,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from importlib import import_module
 
 import pytest
@@ -42,11 +43,6 @@ FAILS = {
         "handlers",
         "the_handlers_are_restored_afterwards",
         {"end": "a return"},
-    ),
-    "forked children keep the handlers": (
-        "where_it_runs",
-        "a_signal_to_a_forked_child_leaves_its_parent_running",
-        {"signum": TERM},
     ),
     "two Ctrl-C are never one": (
         "repeated_signals",
@@ -102,8 +98,8 @@ FAILS = {
     ),
     "only one round is asked": (
         "the_rest",
-        "a_task_born_in_the_shutdown_that_began_has_its_cleanup_too",
-        {},
+        "tasks_born_in_the_shutdown_are_ended_too",
+        {"end": "return", "tasks": "own tasks"},
     ),
     "nobody insists at half": (
         "insist",
@@ -237,6 +233,8 @@ UNDER_QUIESCE_RUN = {"open loops stay open", "no death by the signal"}
 
 @pytest.mark.parametrize("mutant", FAILS)
 def test_without_it_a_scenario_fails(scenario, mutant):
+    if mutant == "main waits alone for connections" and sys.version_info < (3, 12):
+        pytest.skip("before Python 3.12 a closed server waits for no connections")
     file, name, parameters = FAILS[mutant]
     tests = import_module(f"tests.programs.exits.test_{file}")
     way = "quiesce run" if mutant in UNDER_QUIESCE_RUN else scenario.way
