@@ -250,18 +250,19 @@ def awaited_tasks(task: Any) -> list[Any]:
     return found
 
 
-def wait_for_connections(tasks: set[Any]) -> bool:
-    """Tell whether all `tasks` only wait until a server's connections are gone."""
-    held = {task for task in tasks if waits_for_connections(task)}
-    if not held:
-        return False
+def held_by_connections(pending: set[Any]) -> set[Any]:
+    """Return who of `pending` waits until a server's connections are gone.
+
+    That is those who do so by themselves, and who waits for one of them.
+    """
+    held = {task for task in pending if waits_for_connections(task)}
     left = list(held)
-    while left and len(held) < len(tasks):
+    while left:
         for waiter in waiters(getattr(left.pop(), "_callbacks", None)) or ():
             if waiter not in held:
                 held.add(waiter)
                 left.append(waiter)
-    return tasks <= held
+    return held
 
 
 def waits_for_connections(task: Any) -> bool:

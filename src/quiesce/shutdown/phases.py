@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from quiesce.shutdown.asking import wait_for_connections
+from quiesce.shutdown.asking import awaited_tasks, held_by_connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -68,7 +68,7 @@ def end_main(sequence: Sequence) -> None:
         sequence.wait_for(
             [sequence.main],
             min(budget.began_at + limit, budget.cut),
-            enough=lambda: wait_for_connections({sequence.main}),
+            enough=lambda: is_held_by_connections(sequence),
         )
         return
     while not sequence.main.done() and time.monotonic() < budget.cut:
@@ -79,6 +79,16 @@ def end_main(sequence: Sequence) -> None:
         sequence.wait_for([sequence.main], asking.next_moment())
     if not sequence.main.done():
         sequence.forced = True
+
+
+def is_held_by_connections(sequence: Sequence) -> bool:
+    """Tell whether main, and all that it waits for, only wait for connections."""
+    from quiesce.shutdown.connections import open_transports
+
+    if not open_transports(sequence.loop):
+        return False
+    held = held_by_connections(sequence.asking.pending())
+    return sequence.main in held and held.issuperset(awaited_tasks(sequence.main))
 
 
 def end_rest(sequence: Sequence) -> None:
@@ -128,9 +138,11 @@ def closes_idle_connections(sequence: Sequence) -> Callable[[], bool] | None:
     def look() -> bool:
         goodbyes.end()
         left = {task for task in asking.waited_for if not task.done()}
-        if not wait_for_connections(left):
+        pending = asking.pending()
+        held = held_by_connections(pending)
+        if not (held and left <= held):
             return False
-        if wait_for_connections(asking.pending()):
+        if pending <= held:
             close_connections(sequence.loop)
             return False
         asking.look()
