@@ -141,7 +141,7 @@ class Supervisor:
         left = self.bound.budget.deadline + UNHEARD - time.monotonic()
         if wake.acquire(timeout=max(0.0, left)):
             return
-        if threading.main_thread().ident not in sys._current_frames():
+        if not is_running(threading.main_thread()):
             say([f"quiesce: forced to end ({self.bound}): {UNREAD}"])
             os._exit(self.bound.forced_status)
         # It still runs.
@@ -198,6 +198,17 @@ def described(threads: Iterable[threading.Thread]) -> list[Survivor]:
 
     children = [*processes.multiprocessing_children(), *processes.other_children()]
     return [*map(survivors.of_thread, threads), *processes.described(children)]
+
+
+def is_running(thread: threading.Thread) -> bool:
+    """Tell whether `thread` runs code of the program: more than Python's last words.
+
+    Since 3.13 they are Python themselves: the traceback of what ended the program.
+    """
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None and frame.f_back is not None:
+        frame = frame.f_back
+    return frame is not None and frame.f_code.co_name != "_print_exception_bltin"
 
 
 def is_unread(stream: Any) -> bool:
