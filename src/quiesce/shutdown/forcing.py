@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from quiesce.core.running import swap_current_task
 from quiesce.shutdown import children, exit_status
+from quiesce.shutdown.asking import coroutine_of
 
 if TYPE_CHECKING:
     from quiesce.shutdown.sequence import Sequence
@@ -28,22 +30,23 @@ def give_up(sequence: Sequence) -> None:
         elif not sequence.said_hurried:
             sequence.say_hurried()
     if sequence.asking.look():
-        # In the running loop: code that finds none may take that for one more reason to
-        # try again for ever.
+        # In the running loop, as the task that is closed: code that misses one of these
+        # may take that for one more reason to try again, for ever.
         sequence.loop.call_soon(close_coroutines, sequence)
         sequence.turn(sequence.budget.deadline)
     children.let_go(sequence.loop)
 
 
 def close_coroutines(sequence: Sequence) -> None:
-    """Close the coroutine of every task that is left, and of those born by that."""
+    """Close the coroutine of every task that is left, and of those born by that.
+
+    Those are closed before they have begun, so that they bear no more.
+    """
     closed: set[Any] = set()
     while left := sequence.asking.pending() - closed:
         for task in left:
             close_coroutine(task)
         closed |= left
-        if not sequence.budget.left():
-            break
     sequence.loop.stop()
 
 
@@ -79,13 +82,17 @@ def what_is_left(sequence: Sequence) -> list[Survivor]:
 def close_coroutine(task: Any) -> None:
     """Let the coroutine of `task` end where it waits, as far as it does."""
     task._log_destroy_pending = False
-    coroutine = task.get_coro()
+    coroutine = coroutine_of(task)
     if coroutine is None:
         return
+    loop = task.get_loop()
+    before = swap_current_task(loop, task)
     try:
         coroutine.close()
     except BaseException:  # noqa: BLE001 - named already, and nobody is there to be told
         keep_for_ever(coroutine)
+    finally:
+        swap_current_task(loop, before)
 
 
 def keep_for_ever(coroutine: Any) -> None:
