@@ -267,3 +267,25 @@ def test_cancelling_thousands_of_tasks_that_gather_one_another_does_not_recurse(
         return len(asyncio.all_tasks())
 
     assert quiesce.run(main()) == 1
+
+
+def test_a_request_is_made_into_text_only_when_somebody_looks():
+    class Why:
+        asked = 0
+
+        def __str__(self):
+            self.asked += 1
+            return "no reason"
+
+    why = Why()
+
+    async def main():
+        task = started()
+        await asyncio.sleep(0)
+        with requesting(CancelRequest("somebody", why)):
+            task.cancel()
+        return await cancelled(task)
+
+    error = quiesce.run(main())
+    assert why.asked == 0
+    assert error.__notes__[0].startswith("Cancelled by somebody: no reason, ")

@@ -42,17 +42,12 @@ class Unretrieved:
 
     def note(self, future: Any, waiters: Any) -> None:
         """Remember `future`, which fails now; `waiters` are its callbacks, if any."""
-        if not Unretrieved.is_at_exit:
-            Unretrieved.is_at_exit = True
-            atexit.register(report_all)
         reference = weakref.ref(future)
         self.failed.append(reference)
         if len(self.failed) > self.limit:
             self.forget_retrieved()
         if self.delay is not None and not waits(waiters):
             self.note_lonely(reference)
-
-    is_at_exit = False
 
     def forget_retrieved(self) -> None:
         """Let go those that are gone or were asked for."""
@@ -114,3 +109,7 @@ def report_all() -> None:
     """Report what no loop has reported: the interpreter ends."""
     for loop in list(running.loops):
         loop.report_unretrieved()
+
+
+# Functions that the program registers are called before this one, and may fail too.
+atexit.register(report_all)

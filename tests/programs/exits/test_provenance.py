@@ -1,0 +1,199 @@
+"""Who asked a task to end is said where its CancelledError surfaces, and in reports"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import tempfile
+import textwrap
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.ways("quiesce.run", "quiesce run")
+
+# Prints the error with which a task is cancelled.
+SHOWS = """
+import traceback
+
+async def shows():
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        traceback.print_exc()
+        raise
+
+"""
+
+
+def test_a_task_that_asked_is_named_with_its_line(scenario):
+    text = """
+    async def victim():
+        await asyncio.sleep(3600)
+
+    async def main():
+        asyncio.current_task().set_name("boss")
+        task = asyncio.create_task(victim())
+        await asyncio.sleep(0)
+        task.cancel("too old")  # here
+        await task
+
+    run(main())
+    """
+    with scenario.start(text) as program:
+        outcome = program.end()
+        line = program.line_of("# here")
+        place = f"{program.path}:{line} in main"
+    lines = outcome.err.splitlines()
+    (note,) = (each for each in lines if each.startswith("Cancelled by "))
+    assert note.startswith(f"Cancelled by task 'boss', {place}, ")
+    assert lines[lines.index(note) - 1].endswith("CancelledError: too old")
+    assert outcome.status == 1
+
+
+def test_a_task_group_that_asked_is_named_after_its_task(scenario):
+    text = """
+    async def fails():
+        raise ZeroDivisionError
+
+    async def main():
+        asyncio.current_task().set_name("parent")
+        with contextlib.suppress(ExceptionGroup):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(shows())
+                group.create_task(fails())
+
+    run(main())
+    """
+    outcome = scenario.ended(SHOWS + textwrap.dedent(text))
+    assert outcome.err.count("Cancelled by the task group of task 'parent', ") == 1
+    assert outcome.status == 0
+
+
+def test_a_timeout_that_asked_is_named(scenario):
+    text = """
+    async def main():
+        async with asyncio.timeout(0.01):
+            await asyncio.sleep(3600)
+
+    run(main())
+    """
+    outcome = scenario.ended(text)
+    assert outcome.err.count("Cancelled by a timeout") == 1
+    assert outcome.err.splitlines()[-1] == "TimeoutError"
+    assert outcome.status == 1
+
+
+@pytest.mark.ways("quiesce.run")
+@pytest.mark.parametrize(
+    ("limited", "by"),
+    [
+        ("within(quiesce.timeout(0.01))", "a timeout of 0.01 s"),
+        ("quiesce.wait_for(shows(), 0.01)", "wait_for with a timeout of 0.01 s"),
+    ],
+)
+def test_our_timeouts_say_how_long_they_were(scenario, limited, by):
+    text = """
+    import quiesce
+
+    async def within(limit):
+        async with limit:
+            await shows()
+
+    async def main():
+        with contextlib.suppress(TimeoutError):
+            await {limited}
+
+    run(main())
+    """
+    text = textwrap.dedent(text).replace("{limited}", limited)
+    outcome = scenario.ended(SHOWS + text)
+    assert outcome.err.count(f"Cancelled by {by}, ") == 1
+
+
+ENDS = {
+    "main returned": "return",
+    "SIGINT": "say()\n    await asyncio.sleep(3600)",
+    "SIGTERM": "say()\n    await asyncio.sleep(3600)",
+    "SIGHUP": "say()\n    await asyncio.sleep(3600)",
+}
+
+
+@pytest.mark.parametrize("reason", ENDS)
+def test_the_end_says_why_it_asked_the_background_tasks(scenario, reason):
+    text = """
+async def main():
+    task = asyncio.create_task(shows())
+    await asyncio.sleep(0)
+    {end}
+
+run(main())
+"""
+    outcome = ended(scenario, SHOWS + text.replace("{end}", ENDS[reason]), reason)
+    assert outcome.err.count(f"Cancelled by the end ({reason}), ") == 1
+
+
+@pytest.mark.parametrize("reason", ["SIGTERM", "SIGHUP"])
+def test_the_end_says_why_it_asked_main(scenario, reason):
+    text = """
+async def main():
+    say()
+    await shows()
+
+run(main())
+"""
+    outcome = ended(scenario, SHOWS + text, reason)
+    assert outcome.err.count(f"Cancelled by the end ({reason}), ") == 1
+    assert outcome.tells(signal.Signals[reason])
+
+
+STUBBORN = """
+async def stubborn():
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+
+async def main():
+    task = asyncio.create_task(stubborn(), name="mule")
+    await asyncio.sleep(0)
+    task.cancel()
+    say()
+    await asyncio.sleep(3600)
+
+run(main())
+"""
+
+
+def test_the_forced_report_says_by_whom_and_how_long_ago_a_survivor_was_asked(scenario):
+    outcome = scenario.interrupted(STUBBORN, by=signal.SIGTERM, grace=1)
+    lines = outcome.err.splitlines()
+    after = lines[next(n for n, line in enumerate(lines) if "task 'mule'" in line) :]
+    assert any(
+        re.search(r"was asked to end \d+ times, last \d+\.\d s ago", line)
+        for line in after
+    )
+    assert any("was cancelled last by the end (SIGTERM)" in line for line in after)
+
+
+def test_the_report_as_json_says_it_too(scenario):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report.json"
+        scenario.interrupted(
+            STUBBORN,
+            by=signal.SIGTERM,
+            grace=1,
+            environment={"QUIESCE_REPORT": str(path)},
+        )
+        (mule,) = json.loads(path.read_text())["survivors"]
+    assert mule["asked_by"].startswith("the end (SIGTERM)")
+    assert 0 <= mule["asked_ago"] <= 3600
+    assert mule["asked"] >= 2
+    assert mule["swallowed"] >= 1
+
+
+def ended(scenario, text, reason):
+    """Run a program that ends for that reason."""
+    if reason == "main returned":
+        return scenario.ended(text)
+    return scenario.interrupted(text, by=signal.Signals[reason])
