@@ -44,7 +44,7 @@ cdef class Nothing:
 
 
 cpdef Timeout timeout(object delay)
-@cython.locals(limit=Timeout)
+@cython.locals(limit=Timeout, length=double)
 cpdef Timeout limit_of(object delay, bint for_wait_for)
 @cython.locals(entry=Entry)
 cdef Entry new_entry(Timeout limit)

@@ -51,8 +51,9 @@ def limit_of(delay: float | None, for_wait_for: bool) -> Timeout:
     if delay is None:
         limit.begin_life(0.0, False)
     else:
-        limit.begin_life(time_of(loop) + delay, True)
-        limit.length = delay
+        length = delay
+        limit.begin_life(time_of(loop) + length, True)
+        limit.length = length
     limit.for_wait_for = for_wait_for
     return limit
 
