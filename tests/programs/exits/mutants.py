@@ -1,11 +1,12 @@
 """Each mutant switches one mechanism of the end off; its scenario must fail then.
 
 `test_mutants` says which scenario. Imported by the scenarios' programs too, which apply
-a mutant to themselves: the modules of ``quiesce.shutdown`` are never compiled.
+a mutant to themselves: none of the modules that are changed here is ever compiled.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -156,6 +157,15 @@ MUTANTS = {
     "nothing is said of a slow end": replaced("shutdown.report:Report", "slow"),
     "nothing is said of a forced end": replaced("shutdown.report:Report", "forced"),
     "no report is written": replaced("shutdown.report:Report", "write"),
+    "the end does not say that it asks": replaced(
+        "shutdown.asking", "requesting", contextlib.nullcontext
+    ),
+    "failures are not reported soon": replaced(
+        "core.unretrieved:Unretrieved", "note_lonely"
+    ),
+    "failures are not reported at the end": replaced(
+        "core.unretrieved:Unretrieved", "report"
+    ),
     "the service manager is not told": replaced("shutdown.service_manager", "notify"),
     # beside the loop
     "runs in threads are not told": replaced(

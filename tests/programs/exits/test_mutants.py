@@ -197,6 +197,21 @@ FAILS = {
         {},
     ),
     "a protected block outlasts the grace": ("protected", "the_grace_wins", {}),
+    "the end does not say that it asks": (
+        "provenance",
+        "the_end_says_why_it_asked_the_background_tasks",
+        {"reason": "SIGTERM"},
+    ),
+    "failures are not reported soon": (
+        "errors",
+        "what_was_reported_still_comes_out_of_a_later_await",
+        {},
+    ),
+    "failures are not reported at the end": (
+        "errors",
+        "a_failure_held_in_a_global_is_reported_before_the_end",
+        {"end": "return"},
+    ),
     "nothing is named": (
         "blocked_loops",
         "what_blocks_a_task_is_named_and_cut_and_the_others_clean_up",
