@@ -20,7 +20,7 @@ from typing import Any
 from quiesce.core import native
 from quiesce.core.poller import FAILED, READABLE, WRITABLE
 from quiesce.net import native as calls
-from quiesce.net.flow_control import HIGH_WATER, FlowControl
+from quiesce.net.flow_control import HIGH_WATER, FlowControl, note_less, note_more
 from quiesce.net.owned_socket import OwnedSocket
 from quiesce.net.write_buffer import refuse_what_is_no_bytes
 
@@ -242,7 +242,7 @@ class DatagramSocket(OwnedSocket):
             self.flush()
         if self._waiting:
             self.refused()
-            calls.ask_in(self._context, self._flow.note_more, (self, self._size))
+            calls.ask_in(self._context, note_more, (self._flow, self, self._size))
 
     def send_now(self, data: Any, address: Any) -> None:
         """Send a message, before which none waits."""
@@ -341,7 +341,7 @@ class DatagramSocket(OwnedSocket):
             return
         try:
             if self._flow.may_resume(self._size):
-                calls.ask_in(self._context, self._flow.note_less, (self, self._size))
+                calls.ask_in(self._context, note_less, (self._flow, self, self._size))
         finally:
             # Also where Ctrl-C comes out of the protocol: nobody else will do it.
             if not self._waiting and not self._lost:

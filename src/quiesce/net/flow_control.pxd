@@ -13,4 +13,6 @@ cdef class FlowControl:
     cpdef int note_less(self, object owner, Py_ssize_t size) except -1
 
 
+cpdef note_more(FlowControl flow, object owner, Py_ssize_t size)
+cpdef note_less(FlowControl flow, object owner, Py_ssize_t size)
 cdef int tell(object owner, str what) except -1

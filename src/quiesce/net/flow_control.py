@@ -51,6 +51,20 @@ class FlowControl:
             tell(owner, "resume_writing")
 
 
+# Functions, for where a callable is needed: Cython makes none of a C method that the C
+# compilers of today accept.
+
+
+def note_more(flow: FlowControl, owner: Any, size: int) -> None:
+    """Do what `FlowControl.note_more` does."""
+    flow.note_more(owner, size)
+
+
+def note_less(flow: FlowControl, owner: Any, size: int) -> None:
+    """Do what `FlowControl.note_less` does."""
+    flow.note_less(owner, size)
+
+
 def tell(owner: Any, what: str) -> None:
     """Call this method of the protocol, which is only to take note."""
     try:

@@ -27,7 +27,7 @@ from quiesce.core import native
 from quiesce.core.poller import FAILED, HALF_CLOSED, READABLE, URGENT, WRITABLE
 from quiesce.net import native as calls
 from quiesce.net.accepted_socket import AcceptedSocket
-from quiesce.net.flow_control import HIGH_WATER, FlowControl
+from quiesce.net.flow_control import HIGH_WATER, FlowControl, note_less
 from quiesce.net.owned_socket import OwnedSocket
 from quiesce.net.write_buffer import WriteBuffer, refuse_what_is_no_bytes
 
@@ -429,7 +429,7 @@ class SocketStream(OwnedSocket):
         try:
             if self._flow.may_resume(self._buffer.size):
                 calls.ask_in(
-                    self._context, self._flow.note_less, (self, self._buffer.size)
+                    self._context, note_less, (self._flow, self, self._buffer.size)
                 )
         finally:
             # Also where Ctrl-C comes out of the protocol: nobody else will do it.

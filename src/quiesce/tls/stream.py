@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiesce.core import native
 from quiesce.net import native as calls
-from quiesce.net.flow_control import FlowControl
+from quiesce.net.flow_control import FlowControl, note_less
 from quiesce.tls import closing, handshake, states
 
 if TYPE_CHECKING:
@@ -388,7 +388,7 @@ class TlsStream:
         if self._may_not_send or self._engine.waiting():
             self.pause_if_full()
         elif self._flow.paused:
-            self.ask(self._flow.note_less, (self, 0))
+            self.ask(note_less, (self._flow, self, 0))
             self.flush()
 
     def carry(self, records: bytes) -> None:
