@@ -283,10 +283,14 @@ def test_a_run_in_a_thread_never_ends_the_process(scenario):
 def test_a_stuck_run_in_a_thread_does_not_hold_the_process_past_the_grace(scenario):
     text = """
     async def main():
-        say()
+        began.set()
         await sleeper("stuck", for_ever)
 
+    began = threading.Event()
     threading.Thread(target=run, args=[main()]).start()
+    # As above: the signal is to find a main thread that sleeps.
+    began.wait()
+    say()
     time.sleep(3600)
     """
     outcome = scenario.interrupted(text, grace=1)
