@@ -22,7 +22,7 @@ from asyncio import events, taskgroups
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from quiesce.core import native
+from quiesce.core import native, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +47,7 @@ WORDS = (
     "code outside the loop",
 )
 
+current_tasks = running.current_tasks
 current_task = asyncio.current_task
 running_loop = events._get_running_loop
 current_frame = sys._getframe
@@ -166,7 +167,9 @@ def request_from_here(loop: Any, why: object) -> CancelRequest:
     request.why = why
     request.code = None
     request.offset = 0
-    task = current_task(loop)
+    # Order matters: no function in Python on the way, in which a Ctrl-C could end this
+    # cancellation half-way; asyncio's own is one on 3.11.
+    task = current_task(loop) if current_tasks is None else current_tasks.get(loop)
     if task is not None:
         request.kind = TASK
         request.asker = task.get_name()
