@@ -162,7 +162,9 @@ class Asking:
     def insist_on_swallowers(self, pending: set[Any]) -> None:
         """Ask again those that show no sign of a cleanup."""
         self.ask_again(
-            task for task in pending & self.asked if is_cleaning_up(task) is False
+            task
+            for task in pending & self.asked
+            if is_cleaning_up(coroutine_of(task)) is False
         )
 
     def insist_on_everybody(self, pending: set[Any]) -> None:

@@ -1,14 +1,14 @@
 """Whether a suspended coroutine is in a cleanup: an exception is in flight in it.
 
-Python does not say so, but the code does. Its exception table (PEP 626's successor, in
-CPython's InternalDocs/exception_handling.md) has the innermost handler of each
-instruction. What runs while an exception is handled, in an ``except``, a ``finally`` or
-a ``with`` that was left by one, has one that puts the former exception back and raises
-again. So the place where a coroutine waits tells whether it is on its way out, or has
-gone on as if nothing had been asked of it.
+Python does not say so, but the code does. Its exception table (CPython's
+InternalDocs/exception_handling.md) has the innermost handler of each instruction. What
+runs while an exception is handled, in an ``except``, a ``finally`` or a ``with`` that
+was left by one, has one that puts the former exception back and raises again. So the
+place where a coroutine waits tells whether it is on its way out, or has gone on as if
+nothing had been asked of it.
 """
 
-# Frames of coroutines, generators and what wraps them go by many names.
+# The table is parsed by an inner function of `dis`, which has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 from __future__ import annotations
@@ -16,41 +16,23 @@ from __future__ import annotations
 import dis
 from typing import TYPE_CHECKING, Any
 
+from quiesce.shutdown.await_chain import await_chain, frame_of
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import CodeType
 
-# By which names a suspended thing shows its frame and what it awaits.
-FRAMES = ("cr_frame", "gi_frame", "ag_frame")
-AWAITED = ("cr_await", "gi_yieldfrom", "ag_await")
 
-
-def is_cleaning_up(task: Any) -> bool | None:
-    """Tell whether an exception is in flight where `task` waits; None: unknown."""
+def is_cleaning_up(coroutine: Any) -> bool | None:
+    """Tell whether an exception is in flight where `coroutine` waits; None: unknown."""
     known = None
-    for frame in frames_of(task.get_coro()):
+    links, _ = await_chain(coroutine)
+    for frame in map(frame_of, links):
+        if frame is None:
+            continue
         known = False
         if is_in_handler(frame.f_code, frame.f_lasti):
             return True
     return known
-
-
-def frames_of(coroutine: Any) -> Iterator[Any]:
-    """Yield the frames of a suspended coroutine and of those it awaits."""
-    while coroutine is not None:
-        frame = first_of(coroutine, FRAMES)
-        if frame is not None:
-            yield frame
-        coroutine = first_of(coroutine, AWAITED)
-
-
-def first_of(thing: Any, names: tuple[str, ...]) -> Any:
-    """Return the first of the attributes `names` that `thing` has, or None."""
-    for name in names:
-        found = getattr(thing, name, None)
-        if found is not None:
-            return found
-    return None
 
 
 def is_in_handler(code: CodeType, offset: int) -> bool:
