@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 # Until 3.11 a server that is closed has nothing more to wait for.
 WAITS_FOR_CLIENTS = sys.version_info >= (3, 12)
-# Until 3.13 a server whose `serve_forever` is cancelled waits until its clients leave.
-CLOSES_CLIENTS = sys.version_info >= (3, 14)
 
 
 class Server(asyncio.AbstractServer):
@@ -38,6 +36,10 @@ class Server(asyncio.AbstractServer):
     Made by `create_server`; closed by `close`, or by the end of an ``async with``
     block. Connections live on until they end or are ended by `close_clients`.
     """
+
+    # Whether a `serve_forever` that is cancelled closes the connections. An orderly end
+    # says no: it asks who serves them, who may have more to say, and closes them then.
+    closes_clients = sys.version_info >= (3, 14)
 
     def __init__(
         self,
@@ -115,7 +117,7 @@ class Server(asyncio.AbstractServer):
         except asyncio.CancelledError:
             try:
                 self.close()
-                if CLOSES_CLIENTS:
+                if self.closes_clients:
                     self.close_clients()
                 await self.wait_closed()
             finally:

@@ -56,11 +56,16 @@ def owners(loop: Any) -> Iterator[Any]:
             yield owner
 
 
-def stop_accepting(loop: Any) -> None:
-    """Close the listening sockets of every server."""
+def stop_accepting(loop: Any, *, leave_clients: bool) -> None:
+    """Close the listening sockets of every server.
+
+    With `leave_clients` a server that is closed by the cancellation of its main leaves
+    the connections to later phases.
+    """
     for owner in set(owners(loop)):
         if isinstance(owner, Server):
             owner.stop_accepting()
+            owner.closes_clients &= not leave_clients
 
 
 def open_transports(loop: Any) -> list[Any]:

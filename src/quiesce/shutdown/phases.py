@@ -46,7 +46,7 @@ def drain(sequence: Sequence) -> None:
     ending.begin(loop, budget, sequence.reason)
     service_manager.tell(at_once=sequence.reason.ends_process)
     sequence.asking.note_shielded()
-    stop_accepting(loop)
+    stop_accepting(loop, leave_clients=not sequence.main_only)
     # A program that has registered steps has imported this.
     draining = sys.modules.get("quiesce.shutdown.draining")
     if draining is not None and draining.has_steps(loop):

@@ -6,7 +6,8 @@ the process has beside loops does not hold it either. The interpreter's exit the
 1. Pools are told, threads finish what they can until shortly before the deadline. The
    children of `multiprocessing` are asked to end at half of that time and killed near
    its end.
-2. If nothing is left, the ordinary exit goes on, as if nobody had looked.
+2. If nothing is left, the exit functions run, output is written out, and the ordinary
+   exit goes on, as if nobody had looked.
 3. Otherwise what is left is named, the exit functions run, output is written out, and
    the process leaves with the status that says why.
 
@@ -140,13 +141,12 @@ class ExitBound:
         left = threads_left()
         if left or self.is_forced or threads_given_up():
             self.force(left)
-        if processes.multiprocessing_children():
-            # They are waited for in an exit function; to know how that went, the exit
-            # functions are called here.
-            run_last_acts()
-            if self.is_forced:
-                self.leave()
-        # Here it is bounded; at its very end the interpreter would wait for a reader.
+        # Here, because what they leave must be known: children that could not be waited
+        # for, and output. At its very end the interpreter would wait for a reader, and
+        # nobody looks on then.
+        run_last_acts()
+        if self.is_forced:
+            self.leave()
         if self.signum is None:
             flush_output()
         else:

@@ -35,8 +35,12 @@ run(main())
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     "prints",
-    ["print('unread')", "atexit.register(print, 'x' * 100_000)"],
-    ids=["before", "at exit"],
+    [
+        "print('unread')",
+        "atexit.register(print, 'unread')",
+        "atexit.register(print, 'x' * 100_000)",
+    ],
+    ids=["before", "at exit", "much at exit"],
 )
 def test_a_reader_that_does_not_read_cannot_hold_it(scenario, prints, signum):
     text = UNREAD.replace("{prints}", prints)
