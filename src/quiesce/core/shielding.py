@@ -32,7 +32,8 @@ def is_shielded(task: Any) -> bool:
 
 def has_shield_callback(pairs: Any) -> bool:
     """Tell whether one of these callbacks is that of a shield of asyncio's."""
-    return any(is_shield_callback(callback) for callback, _ in pairs or ())
+    # Most tasks have none, and thousands are asked.
+    return bool(pairs) and any(is_shield_callback(callback) for callback, _ in pairs)
 
 
 def is_shield_callback(callback: Any) -> bool:

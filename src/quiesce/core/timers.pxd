@@ -2,6 +2,8 @@ cimport cython
 from quiesce.core cimport native
 from quiesce.core.handle cimport Handle
 
+cdef Py_ssize_t FEW, MANY
+
 
 cdef class TimerHandle(Handle):
     cdef readonly double _when

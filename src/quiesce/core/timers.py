@@ -1,8 +1,8 @@
 """The callbacks that wait for a time: a binary heap, the earliest deadline first.
 
 Most timeouts are cancelled long before they fall due. Searching the heap for each would
-cost O(n), so a cancelled timer stays in place until it comes to the top, or until the
-cancelled outnumber the living and the heap is rebuilt without them. One that stands
+cost O(n), so a cancelled timer stays in place until it comes to the top, or until a
+third of all is cancelled and the heap is rebuilt without them. One that stands
 last, as the only timer always does, leaves at once.
 
 The heap is our own because comparing two C doubles in place is several times cheaper
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 # Below this many cancelled timers a rebuild is not worth its walk.
 FEW = 64
+# Above one in so many, it is: their memory counts where thousands of sleeping tasks are
+# cancelled at once.
+MANY = 3
 
 
 class TimerHandle(Handle):
@@ -72,7 +75,7 @@ class TimerHandle(Handle):
     def cancel(self) -> None:
         """Prevent the callback from running; without effect once it ran.
 
-        The callback and its arguments are let go at once. Not thread-safe.
+        The callback, its arguments and its context are let go at once. Not thread-safe.
         """
         self.drop()
 
@@ -85,6 +88,9 @@ class TimerHandle(Handle):
             self._callback = None
             self._args = None
             if self._scheduled:
+                # It never runs; up to 100 bytes, which it would hold as long as it
+                # stays in the heap.
+                self._context = None
                 self._heap.note_cancelled(self)
 
     def __hash__(self) -> int:
@@ -182,7 +188,7 @@ class TimerHeap:
             timer._scheduled = False
         else:
             self.cancelled += 1
-            if self.cancelled > FEW and 2 * self.cancelled > size:
+            if self.cancelled > FEW and MANY * self.cancelled > size:
                 self.rebuild()
 
     def rebuild(self) -> None:

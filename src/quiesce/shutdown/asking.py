@@ -67,6 +67,8 @@ class Asking:
     @property
     def waited_for(self) -> set[Any]:
         """Who was asked of those that were left, or else everybody: all are spared."""
+        if self.left <= self.asked:
+            return self.left
         return self.left & self.asked or self.left
 
     def note_shielded(self) -> None:
@@ -75,17 +77,20 @@ class Asking:
 
     def pending(self) -> set[Any]:
         """Return the tasks that are not done."""
-        return pending_tasks(self.sequence.loop) - self.ours
+        pending = pending_tasks(self.sequence.loop)
+        pending -= self.ours
+        return pending
 
     # -- one after the other
 
     def ask(self, tasks: Collection[Any]) -> None:
         """Cancel `tasks`, as far as nobody has."""
+        asked = self.asked
         with requesting(self.request("")):
             for task in outermost_first(tasks):
-                if not (task in self.asked or was_asked(task) or is_cleanup(task)):
-                    self.asked.update(cancel(task))
-                self.asked.add(task)
+                if not (task in asked or was_asked(task) or is_cleanup(task)):
+                    asked.update(cancel(task))
+                asked.add(task)
 
     def ask_again(self, tasks: Iterable[Any]) -> None:
         """Cancel `tasks`, whoever has done so before."""
@@ -108,10 +113,18 @@ class Asking:
 
     def new(self) -> list[Any]:
         """Return whom to ask next: not those who have a task group to tell them."""
-        new = self.left - self.asked
-        if new:
-            new -= self.spared()
-        return [task for task in new if group_owner(task) not in self.left]
+        # No sets of our own in between: there may be 100,000 tasks.
+        left, asked = self.left, self.asked
+        if left <= asked:
+            return []
+        spared = self.spared()
+        return [
+            task
+            for task in left
+            if task not in asked
+            and task not in spared
+            and group_owner(task) not in left
+        ]
 
     def spared(self) -> set[Any]:
         """Return who is shielded, and what they and cleanups wait for."""
@@ -201,7 +214,7 @@ def was_asked(task: Any) -> bool:
     return cancelling is not None and cancelling() > 0
 
 
-def cancel(task: Any) -> list[Any]:
+def cancel(task: Any) -> Collection[Any]:
     """Cancel `task`, however long the chain of tasks is that it waits for.
 
     asyncio's own tasks hand the request down the chain by recursion. Where that comes
@@ -216,7 +229,7 @@ def cancel(task: Any) -> list[Any]:
             chain.append(awaited)
         chain[-1].cancel()
         return chain
-    return []
+    return ()
 
 
 def group_owner(task: Any) -> Any:
@@ -233,7 +246,11 @@ def outermost_first(tasks: Collection[Any]) -> list[Any]:
 
     To cancel a task is to cancel what it waits for: so each chain is walked only once.
     """
-    awaited = {getattr(task, "_fut_waiter", None) for task in tasks}
+    awaited = {
+        waiter
+        for task in tasks
+        if hasattr(waiter := getattr(task, "_fut_waiter", None), "get_coro")
+    }
     return sorted(tasks, key=awaited.__contains__)
 
 

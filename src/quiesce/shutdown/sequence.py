@@ -11,6 +11,7 @@ and never the sequence.
 from __future__ import annotations
 
 import time
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from quiesce.loop import Loop
@@ -47,8 +48,10 @@ class Countdown:
         self.loop = loop
         self.all_done = loop.create_future()
         self.left = len(futures)
+        # One for all: by itself each would get a copy of its own.
+        context = copy_context()
         for future in futures:
-            future.add_done_callback(self)
+            future.add_done_callback(self, context=context)
 
     def __call__(self, _: Any) -> None:
         """Count one that is done."""
