@@ -68,6 +68,23 @@ def test_a_cancelled_task_is_a_cancelled_future_to_the_other_thread(running):
         run_coroutine_threadsafe(cancel_itself(), running).result(PATIENCE)
 
 
+def test_cancelling_in_the_loops_own_thread_cancels_the_task_at_once(loop):
+    begun = []
+
+    async def sleeps():
+        begun.append(asyncio.current_task())
+        await sleep(3600)
+
+    async def main():
+        future = run_coroutine_threadsafe(sleeps(), loop)
+        while not begun:
+            await sleep(0)
+        future.cancel()
+        assert begun[0].cancelling()
+
+    loop.run_until_complete(main())
+
+
 def test_what_is_no_coroutine_is_refused(loop):
     with pytest.raises(TypeError, match="A coroutine object is required"):
         run_coroutine_threadsafe(add, loop)

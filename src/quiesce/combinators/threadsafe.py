@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+from asyncio import events
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from quiesce.combinators.ensure_future import ensure_future, isfuture, loop_of
@@ -81,7 +82,8 @@ def chain(source: Any, destination: Any) -> None:
 
     def cancel_source(destination: Any) -> None:
         if destination.cancelled():
-            call_from(destination_loop, source_loop, source.cancel)
+            # At once in the source's own loop, also for a thread's future.
+            call_from(events._get_running_loop(), source_loop, source.cancel)
 
     def finish_destination(source: Any) -> None:
         if destination_loop is not None and destination_loop.is_closed():
