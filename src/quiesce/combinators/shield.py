@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from quiesce.combinators.ensure_future import ensure_future, loop_of
 from quiesce.core.cancel_request import requesting
+from quiesce.core.shielding import mark_shielded
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -64,13 +64,6 @@ class PassesOn:
             outer.set_exception(error)
         else:
             outer.set_result(inner.result())
-
-
-def mark_shielded(inner: Any) -> None:
-    """Let `inner` be known as shielded, for who ends the program."""
-    # A future of another make may refuse attributes.
-    with contextlib.suppress(AttributeError):
-        inner._is_shielded = True
 
 
 def pass_on_cancellation(inner: Any, outer: asyncio.Future[Any]) -> None:

@@ -29,6 +29,7 @@ import types
 from asyncio import base_futures, events
 from asyncio.exceptions import CancelledError, InvalidStateError
 from asyncio.format_helpers import extract_stack
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core import (
@@ -381,6 +382,8 @@ class Future:
             raise self.not_pending()
         self._message = msg
         self._status = native.CANCELLED
+        if type(self._first_callback) is FunctionType:
+            shielding.note_cancelled_shield(self._first_callback)
         self.schedule_callbacks()
         return True
 

@@ -1,13 +1,15 @@
 """Which tasks are shielded: the inner job of a `shield`, ours or asyncio's.
 
 Ours says so itself (``_is_shielded``). asyncio's leaves its callback with the job, by
-which it is known, and takes it back when the one who waits is cancelled: our futures
-notice that and remember.
+which it is known, and takes it back when the one who waits is cancelled. A job of ours
+notices that and remembers; to one of another make it is said when the future that
+stands for the wait is cancelled, which is always the loop's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from types import CodeType
 from typing import Any
 
@@ -41,3 +43,20 @@ def is_shield_callback(callback: Any) -> bool:
     return getattr(callback, "__code__", None) in SHIELD_CALLBACKS or (
         LOGS_FAILURE is not None and callback is LOGS_FAILURE
     )
+
+
+def note_cancelled_shield(callback: Any) -> None:
+    """Mark the job as shielded if `callback` is of a shield: who waits is cancelled."""
+    if not is_shield_callback(callback):
+        return
+    code, cells = callback.__code__, callback.__closure__ or ()
+    inner = dict(zip(code.co_freevars, cells, strict=True)).get("inner")
+    if inner is not None:
+        mark_shielded(inner.cell_contents)
+
+
+def mark_shielded(inner: Any) -> None:
+    """Let `inner` be known as shielded, for who ends the program."""
+    # A future of another make may refuse attributes.
+    with contextlib.suppress(AttributeError):
+        inner._is_shielded = True

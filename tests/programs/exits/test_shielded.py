@@ -76,7 +76,12 @@ def test_a_shielded_job_is_spared_when_main_returns(scenario, tasks):
     assert (outcome.status, outcome.is_silent) == (0, True)
 
 
-def outer_cancelled_before(scenario, shield, tasks):
+@BOTH
+@pytest.mark.parametrize("shield", SHIELDS)
+@pytest.mark.parametrize("tasks", CLASSES)
+def test_a_shielded_job_whose_outer_was_cancelled_before_is_spared(
+    scenario, shield, tasks
+):
     text = """
     outer = asyncio.create_task(waits(0.5))
     await asyncio.sleep(0)
@@ -87,21 +92,6 @@ def outer_cancelled_before(scenario, shield, tasks):
     outcome = scenario.ended(text)
     assert outcome.log == ["outer", "job done"]
     assert (outcome.status, outcome.is_silent) == (0, True)
-
-
-@BOTH
-@pytest.mark.parametrize(
-    ("shield", "tasks"),
-    [
-        ("asyncio.shield", "own tasks"),
-        ("quiesce.shield", "own tasks"),
-        ("quiesce.shield", "asyncio.Task"),
-    ],
-)
-def test_a_shielded_job_whose_outer_was_cancelled_before_is_spared(
-    scenario, shield, tasks
-):
-    outer_cancelled_before(scenario, shield, tasks)
 
 
 def test_a_shielded_job_of_which_the_caller_timed_out_is_spared(scenario):
