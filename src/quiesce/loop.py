@@ -1,7 +1,9 @@
 """The loop that users hold: a table of contents.
 
 `Scheduler` runs callbacks, tasks and timers. What is here are the methods through which
-asyncio's users reach everything else; each calls the module that does it.
+asyncio's users reach everything else; each calls the module that does it. What makes
+connections, servers and children is imported where it is called: a program pays for
+what it uses. What is called for each message is imported at once.
 """
 
 # The stubs of asyncio are narrower here than asyncio itself, or than the truth.
@@ -14,27 +16,16 @@ import subprocess
 import sys
 import warnings
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from quiesce.core.debug_checks import check_call
 from quiesce.core.scheduler import Scheduler
-from quiesce.net import (
-    connect,
-    endpoint,
-    listen,
-    resolve,
-    sendfile,
-    sock_calls,
-    sock_connect,
-    unix_socket,
-)
-from quiesce.net import pipe as pipes
+from quiesce.net import sock_calls
 from quiesce.offload.threads import DefaultExecutor
-from quiesce.process import spawn
 from quiesce.system import new_poller
 from quiesce.system.signals import SignalHandlers
-from quiesce.tls import openers, start_tls
 
 if TYPE_CHECKING:
     import ssl as tls
@@ -43,6 +34,7 @@ if TYPE_CHECKING:
 
     from quiesce.core.clock import Clock
     from quiesce.core.poller import Poller
+    from quiesce.net.listen import Server
     from quiesce.process.transport import ChildTransport
 
 
@@ -142,6 +134,8 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         **options: Any,
     ) -> tuple[Any, Any]:
         """Start a program; return its transport and protocol; see `process.spawn`."""
+        from quiesce.process import spawn
+
         streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
         command = (program, *args)
         return await spawn.run_program(
@@ -159,6 +153,8 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         **options: Any,
     ) -> tuple[Any, Any]:
         """Run `cmd` in a shell; return transport and protocol; see `process.spawn`."""
+        from quiesce.process import spawn
+
         streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
         return await spawn.run_command(
             self, protocol_factory, cmd, **streams, **options
@@ -177,6 +173,8 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         flags: int = 0,
     ) -> list[Any]:
         """Return what `socket.getaddrinfo` gives, asked in a thread."""
+        from quiesce.net import resolve
+
         return await resolve.getaddrinfo(
             partial(self.run_in_executor, None),
             host,
@@ -191,6 +189,8 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         self, sockaddr: tuple[Any, ...], flags: int = 0
     ) -> tuple[str, str]:
         """Return what `socket.getnameinfo` gives, asked in a thread."""
+        from quiesce.net import resolve
+
         return await resolve.getnameinfo(
             partial(self.run_in_executor, None), sockaddr, flags
         )
@@ -215,6 +215,9 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         all_errors: bool = False,
     ) -> tuple[Any, Any]:
         """Return a transport to a TCP server and its protocol; see `net.connect`."""
+        from quiesce.net import connect
+        from quiesce.tls import openers
+
         opener = openers.client_opener(
             ssl, host, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout
         )
@@ -251,8 +254,12 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
         start_serving: bool = True,
-    ) -> listen.Server:
+    ) -> Server:
         """Return a TCP server; see `net.listen`."""
+        from quiesce.net import listen
+        from quiesce.tls import openers
+
+        load_what_servers_use()
         return await listen.create_server(
             self,
             protocol_factory,
@@ -281,6 +288,9 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         ssl_shutdown_timeout: float | None = None,
     ) -> tuple[Any, Any]:
         """Return a transport over a connection that was accepted elsewhere."""
+        from quiesce.net import connect
+        from quiesce.tls import openers
+
         sock_calls.refuse_tls_socket(sock)
         opener = openers.accepted_opener(
             ssl, ssl_handshake_timeout, ssl_shutdown_timeout
@@ -300,6 +310,9 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         ssl_shutdown_timeout: float | None = None,
     ) -> tuple[Any, Any]:
         """Return a transport to a server at `path`; see `net.unix_socket`."""
+        from quiesce.net import unix_socket
+        from quiesce.tls import openers
+
         opener = openers.unix_client_opener(
             ssl, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout
         )
@@ -319,8 +332,12 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         ssl_shutdown_timeout: float | None = None,
         start_serving: bool = True,
         cleanup_socket: bool = sys.version_info >= (3, 13),
-    ) -> listen.Server:
+    ) -> Server:
         """Return a server at `path`; see `net.unix_socket`."""
+        from quiesce.net import unix_socket
+        from quiesce.tls import openers
+
+        load_what_servers_use()
         return await unix_socket.create_unix_server(
             self,
             protocol_factory,
@@ -348,6 +365,8 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         sock: socket.socket | None = None,
     ) -> tuple[Any, Any]:
         """Return a transport for datagrams and its protocol; see `net.endpoint`."""
+        from quiesce.net import endpoint
+
         return await endpoint.create_datagram_endpoint(
             self,
             protocol_factory,
@@ -373,6 +392,8 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         ssl_shutdown_timeout: float | None = None,
     ) -> Any:
         """Return the TLS transport that takes the place of `transport`."""
+        from quiesce.tls import start_tls
+
         return await start_tls.start_tls(
             self,
             transport,
@@ -394,6 +415,8 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         fallback: bool = True,
     ) -> int:
         """Send a file on `transport`, return how many bytes; see `net.sendfile`."""
+        from quiesce.net import sendfile
+
         return await sendfile.sendfile(
             self, transport, file, offset, count, fallback=fallback
         )
@@ -402,12 +425,16 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         self, protocol_factory: Callable[[], Any], pipe: Any
     ) -> tuple[Any, Any]:
         """Return a transport that reads the open file `pipe`, and its protocol."""
+        from quiesce.net import pipe as pipes
+
         return await pipes.connect_read_pipe(self, protocol_factory, pipe)
 
     async def connect_write_pipe(
         self, protocol_factory: Callable[[], Any], pipe: Any
     ) -> tuple[Any, Any]:
         """Return a transport that writes to the open file `pipe`, and its protocol."""
+        from quiesce.net import pipe as pipes
+
         return await pipes.connect_write_pipe(self, protocol_factory, pipe)
 
     def sock_recv(self, sock: socket.socket, n: int) -> Coroutine[Any, Any, bytes]:
@@ -450,12 +477,16 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         fallback: bool | None = True,
     ) -> int:
         """Send a file on `sock`, return how many bytes; see `net.sendfile`."""
+        from quiesce.net import sendfile
+
         return await sendfile.sock_sendfile(
             self, sock, file, offset, count, fallback=fallback
         )
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Connect to `address`."""
+        from quiesce.net import sock_connect
+
         await sock_connect.sock_connect(self, sock, address)
 
     def sock_accept(
@@ -463,6 +494,31 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
     ) -> Coroutine[Any, Any, tuple[socket.socket, Any]]:
         """Return a new connection, non-blocking, and the address of its other end."""
         return sock_calls.sock_accept(self, sock)
+
+
+# What is imported at its first use, and whatever that imports.
+AT_FIRST_USE = (
+    "quiesce.combinators.threadsafe",
+    "quiesce.net.endpoint",
+    "quiesce.net.pipe",
+    "quiesce.net.sendfile",
+    "quiesce.net.sock_connect",
+    "quiesce.net.unix_socket",
+    "quiesce.offload.thread_pool",
+    "quiesce.process.spawn",
+    "quiesce.tls.openers",
+    "quiesce.tls.start_tls",
+)
+
+
+def load_what_servers_use() -> None:
+    """Import all that a loop else imports at its first use.
+
+    Where clients have taken the last descriptor no module can be opened either, and
+    what a program then calls for the first time shall fail, if it does, with `OSError`.
+    """
+    for name in AT_FIRST_USE:
+        import_module(name)
 
 
 def new_event_loop() -> Loop:

@@ -13,9 +13,6 @@ import warnings
 from asyncio import events, futures
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from quiesce.combinators.threadsafe import wrap_future
-from quiesce.combinators.timeouts import timeout as time_limit
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor, ThreadPoolExecutor
@@ -50,6 +47,7 @@ class DefaultExecutor:
     def __init__(self, loop: Any) -> None:
         self.loop = loop
         self.pool: ThreadPool | ThreadPoolExecutor | None = None
+        self.wrap_future: Callable[..., futures.Future[Any]] | None = None
         self.refuses = False
 
     def replace(self, pool: ThreadPoolExecutor) -> None:
@@ -64,9 +62,14 @@ class DefaultExecutor:
         self, executor: Executor | None, func: Callable[..., Any], *args: Any
     ) -> futures.Future[Any]:
         """Return a future for ``func(*args)`` in `executor`, or else in the pool."""
+        if self.wrap_future is None:
+            # Once: an import is dear beside all the rest of this.
+            from quiesce.combinators.threadsafe import wrap_future
+
+            self.wrap_future = wrap_future
         if executor is None:
             executor = self.started()
-        return wrap_future(executor.submit(func, *args), loop=self.loop)
+        return self.wrap_future(executor.submit(func, *args), loop=self.loop)
 
     def started(self) -> Executor:
         """Return the pool, made now if this is its first use."""
@@ -102,25 +105,26 @@ class DefaultExecutor:
             return True
         ended = self.loop.create_future()
         self.end_pool(self.pool, functools.partial(self.tell, ended))
-        try:
-            async with time_limit(timeout):
-                await ended
-        except TimeoutError:
-            self.pool.shutdown(wait=False)
-            return False
-        # Who said so was about to end itself.
-        self.pool.shutdown(wait=True)
-        return True
+        if timeout is None:
+            in_time: bool = await ended
+        else:
+            timer = self.loop.call_later(timeout, finish, ended, False)
+            try:
+                in_time = await ended
+            finally:
+                timer.cancel()
+        # If they have ended: who said so was about to end itself.
+        self.pool.shutdown(wait=in_time)
+        return in_time
 
     def end_pool(
         self, pool: ThreadPool | ThreadPoolExecutor, then: Callable[[], None]
     ) -> None:
         """Shut `pool` down and call `then`, in some thread, once its threads ended."""
-        from quiesce.offload.thread_pool import ThreadPool
-
-        if isinstance(pool, ThreadPool):
+        when_ended = getattr(pool, "when_ended", None)
+        if when_ended is not None:
             pool.shutdown(wait=False)
-            pool.when_ended(then)
+            when_ended(then)
             return
 
         def join() -> None:
@@ -133,7 +137,7 @@ class DefaultExecutor:
     def tell(self, ended: Future) -> None:
         """Say in the loop's thread that the pool has ended."""
         try:
-            self.loop.call_soon_threadsafe(finish, ended)
+            self.loop.call_soon_threadsafe(finish, ended, True)
         except RuntimeError:
             # The wait was given up and the loop is closed: nobody wants to know.
             pass
@@ -158,7 +162,7 @@ class DefaultExecutor:
             give_up()
 
 
-def finish(ended: Future) -> None:
-    """Set the result, unless the wait was given up."""
+def finish(ended: Future, in_time: bool) -> None:
+    """Say whether the pool has ended in time, unless that is known or not asked."""
     if not ended.done():
-        ended.set_result(None)
+        ended.set_result(in_time)

@@ -6,13 +6,12 @@ connection costs nothing for being found one day. A loop of another make keeps i
 
 from __future__ import annotations
 
+import sys
 import time
 from asyncio import BaseTransport
 from typing import TYPE_CHECKING, Any
 
 from quiesce.loop import Loop
-from quiesce.net.listen import Server
-from quiesce.tls.stream import TlsStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,22 +61,34 @@ def stop_accepting(loop: Any, *, leave_clients: bool) -> None:
     With `leave_clients` a server that is closed by the cancellation of its main leaves
     the connections to later phases.
     """
+    server_type = if_loaded("quiesce.net.listen", "Server")
     for owner in set(owners(loop)):
-        if isinstance(owner, Server):
+        if isinstance(owner, server_type):
             owner.stop_accepting()
             owner.closes_clients &= not leave_clients
 
 
 def open_transports(loop: Any) -> list[Any]:
     """Return the transports that still have their descriptor; TLS for what is below."""
+    carrier_type = if_loaded("quiesce.tls.stream", "TlsStream")
     found: list[Any] = []
     for owner in owners(loop):
         if isinstance(owner, BaseTransport):
-            get_protocol = getattr(owner, "get_protocol", None)
-            protocol = None if get_protocol is None else get_protocol()
-            is_carrier = isinstance(protocol, TlsStream)
+            protocol = protocol_of(owner)
+            is_carrier = isinstance(protocol, carrier_type)
             found.append(protocol.get_transport() if is_carrier else owner)
     return found
+
+
+def if_loaded(module: str, name: str) -> Any:
+    """Return a class; where the program has not imported it, what has no instances."""
+    return getattr(sys.modules.get(module), name, ())
+
+
+def protocol_of(transport: Any) -> Any:
+    """Return the protocol of `transport`, None for one of a make that does not tell."""
+    get_protocol = getattr(transport, "get_protocol", None)
+    return None if get_protocol is None else get_protocol()
 
 
 def unsent(loop: Any) -> list[Any]:

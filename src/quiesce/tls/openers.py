@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from quiesce.net.transport import open_stream
-from quiesce.tls.transport import SSLTransport
 
 if TYPE_CHECKING:
     import socket
@@ -37,6 +36,10 @@ class TlsOpener:
         handshake_timeout: Any,
         shutdown_timeout: Any,
     ) -> None:
+        # Few programs speak TLS; those that do have all of it from here on.
+        from quiesce.tls.transport import SSLTransport
+
+        self._transport_type = SSLTransport
         self._context = context
         self._server_side = server_side
         self._server_hostname = server_hostname
@@ -53,7 +56,7 @@ class TlsOpener:
         server: Any = None,
     ) -> Any:
         """Return the TLS transport for `sock`, which it then owns."""
-        transport = SSLTransport(
+        transport = self._transport_type(
             loop,
             protocol,
             self._context,
