@@ -1,7 +1,9 @@
 """The way in: `run` and `Runner`.
 
 They do what asyncio's do and end the program rightly: what asks for the
-end is in `shutdown.triggers`, what happens then in `shutdown.sequence`.
+end is in `shutdown.triggers`, what happens then in `shutdown.sequence`. All that an end
+needs is imported before it: a program may end because it has no descriptor left, or its
+files are gone, with which nothing can be imported.
 """
 
 from __future__ import annotations
@@ -19,11 +21,14 @@ from quiesce.core import unretrieved
 from quiesce.errors import GraceExceeded, Terminated
 from quiesce.loop import Loop
 from quiesce.policy import default_loop
+from quiesce.shutdown import ending, forcing, process_wide
 from quiesce.shutdown import reason as why
 from quiesce.shutdown.asking import was_asked
 from quiesce.shutdown.budget import AT_ONCE, Budget, grace_of
 from quiesce.shutdown.oversight import Oversight
 from quiesce.shutdown.reason import Reason
+from quiesce.shutdown.report import Report
+from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.sequence import Sequence, report_failure
 from quiesce.shutdown.triggers import SIGNALS, HeldSignals, Triggers, terminate
 
@@ -188,8 +193,6 @@ class Runner:
     def _go_on(self, loop: Any) -> None:
         """Forget what ended the run before this one: the program goes on."""
         if self._sequence is not None:
-            from quiesce.shutdown import ending
-
             ending.forget(loop)
         self._budget = self._sequence = None
 
@@ -313,8 +316,6 @@ class Runner:
 
     def _begin(self, reason: Reason) -> Sequence:
         """Return the sequence of an end that begins now, or began with a signal."""
-        from quiesce.shutdown.report import Report
-
         if self._budget is None:
             self._budget = Budget(self._grace)
         report = Report(reason, self._budget, to=self._report)
@@ -359,9 +360,7 @@ class Runner:
         elif sequence.interruption is not None:
             reason = Reason(why.EXITED, error=sequence.interruption)
         if reason.ends_process or sequence.forced:
-            from quiesce.shutdown.process_wide import bound_exit
-
-            bound_exit(sequence.budget, reason, report=sequence.report)
+            process_wide.bound_exit(sequence.budget, reason, report=sequence.report)
 
     # -- triggers
 
@@ -372,8 +371,6 @@ class Runner:
         if threading.current_thread() is threading.main_thread():
             yield
             return
-        from quiesce.shutdown.runs_in_threads import all_runs
-
         with all_runs.entered(loop, self._exit_from_outside, self._grace):
             yield
 
@@ -422,9 +419,7 @@ class Runner:
 
     def _force(self) -> None:
         """End the process, because the loop cannot; called in another thread."""
-        from quiesce.shutdown.forcing import end_process
-
-        end_process(self._sequence or self._begin(self._asked_reason))
+        forcing.end_process(self._sequence or self._begin(self._asked_reason))
 
 
 def end_loop(loop: AbstractEventLoop, error: BaseException | None) -> None:

@@ -13,7 +13,7 @@ from quiesce.shutdown.await_chain import Place
 from quiesce.shutdown.budget import Budget
 from quiesce.shutdown.reason import EXITED, RAISED, RETURNED, SIGNALLED, Reason
 from quiesce.shutdown.report import Report
-from quiesce.shutdown.survivors import Survivor
+from quiesce.shutdown.survivor import Survivor
 
 TASK = Survivor(
     kind="task",

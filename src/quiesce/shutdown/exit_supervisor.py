@@ -11,10 +11,9 @@ import os
 import sys
 import threading
 import time
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from quiesce.shutdown import processes
+from quiesce.shutdown import processes, survivors
 from quiesce.shutdown.exit_status import keep_death_by_ctrl_c
 from quiesce.shutdown.stderr import has_room, say
 from quiesce.shutdown.threads import threads_left
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from quiesce.shutdown.process_wide import ExitBound
-    from quiesce.shutdown.survivors import Survivor
+    from quiesce.shutdown.survivor import Survivor
 
 # Seconds that threads have at least, also where the budget is used up: those that are
 # idle need a moment to end.
@@ -121,7 +120,6 @@ class Supervisor:
         todo: list[tuple[float, Callable[[], None]]] = [
             (slow, self.say_what_is_waited_for),
             (self.began_at + ASK_CHILDREN * share, self.ask_children),
-            (self.began_at + ASK_CHILDREN * share, prepare),
             (self.began_at + KILL_CHILDREN * share, self.kill_children),
         ]
         for moment, act in sorted(todo, key=lambda each: each[0]):
@@ -186,16 +184,8 @@ class Supervisor:
         bound.leave()
 
 
-def prepare() -> None:
-    """Import what is needed to tell what is left, while there is time for it."""
-    for name in ("survivors", "survivor_text"):
-        import_module(f"quiesce.shutdown.{name}")
-
-
 def described(threads: Iterable[threading.Thread]) -> list[Survivor]:
     """Describe `threads`, and all children, also those that outlive the process."""
-    from quiesce.shutdown import survivors
-
     children = [*processes.multiprocessing_children(), *processes.other_children()]
     return [*map(survivors.of_thread, threads), *processes.described(children)]
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from quiesce.core.running import swap_current_task
 from quiesce.shutdown import children, exit_status
 from quiesce.shutdown.asking import coroutine_of
+from quiesce.shutdown.survivors import of_child
 
 if TYPE_CHECKING:
     from quiesce.shutdown.sequence import Sequence
-    from quiesce.shutdown.survivors import Survivor
+    from quiesce.shutdown.survivor import Survivor
 
 # Seconds that children have where the process ends at once.
 BETWEEN_SIGNALS = 0.1
@@ -71,8 +72,6 @@ def what_is_left(sequence: Sequence) -> list[Survivor]:
     if sequence.has_survivors():
         left += [each for each in sequence.survivors() if each.kind not in CUT_OFF]
     if left:
-        from quiesce.shutdown.survivors import of_child
-
         named = {each.pid for each in left}
         running = map(of_child, children.running(sequence.loop))
         left += [child for child in running if child.pid not in named]

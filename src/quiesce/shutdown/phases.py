@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from quiesce.shutdown import closing, connections, ending, forcing, service_manager
 from quiesce.shutdown.asking import awaited_tasks, held_by_connections
 
 if TYPE_CHECKING:
@@ -39,14 +40,11 @@ class Phase:
 
 def drain(sequence: Sequence) -> None:
     """Accept no new connections, and run the steps that the program registered."""
-    from quiesce.shutdown import ending, service_manager
-    from quiesce.shutdown.connections import stop_accepting
-
     loop, budget = sequence.loop, sequence.budget
     ending.begin(loop, budget, sequence.reason)
     service_manager.tell(at_once=sequence.reason.ends_process)
     sequence.asking.note_shielded()
-    stop_accepting(loop, leave_clients=not sequence.main_only)
+    connections.stop_accepting(loop, leave_clients=not sequence.main_only)
     # A program that has registered steps has imported this.
     draining = sys.modules.get("quiesce.shutdown.draining")
     if draining is not None and draining.has_steps(loop):
@@ -83,9 +81,7 @@ def end_main(sequence: Sequence) -> None:
 
 def is_held_by_connections(sequence: Sequence) -> bool:
     """Tell whether main, and all that it waits for, only wait for connections."""
-    from quiesce.shutdown.connections import open_transports
-
-    if not open_transports(sequence.loop):
+    if not connections.open_transports(sequence.loop):
         return False
     held = held_by_connections(sequence.asking.pending())
     return sequence.main in held and held.issuperset(awaited_tasks(sequence.main))
@@ -124,16 +120,10 @@ def closes_idle_connections(sequence: Sequence) -> Callable[[], bool] | None:
     None where there are none. A connection may be what a task needs that was not asked
     to end: one that is spared has time, others are asked in the round that then begins.
     """
-    from quiesce.shutdown.connections import (
-        Goodbyes,
-        close_connections,
-        open_transports,
-    )
-
     asking = sequence.asking
-    if not open_transports(sequence.loop):
+    if not connections.open_transports(sequence.loop):
         return None
-    goodbyes = Goodbyes(sequence.loop)
+    goodbyes = connections.Goodbyes(sequence.loop)
 
     def look() -> bool:
         goodbyes.end()
@@ -143,7 +133,7 @@ def closes_idle_connections(sequence: Sequence) -> Callable[[], bool] | None:
         if not (held and left <= held):
             return False
         if pending <= held:
-            close_connections(sequence.loop)
+            connections.close_connections(sequence.loop)
             return False
         asking.look()
         return asking.is_somebody_new()
@@ -184,16 +174,12 @@ def report_failures(sequence: Sequence) -> None:
 
 def close(sequence: Sequence) -> None:
     """Close what is no task: generators, connections, children, the pool's threads."""
-    from quiesce.shutdown.closing import close_all
-
-    close_all(sequence)
+    closing.close_all(sequence)
 
 
 def force(sequence: Sequence) -> None:
     """Name what is left, and give it up."""
-    from quiesce.shutdown.forcing import give_up
-
-    give_up(sequence)
+    forcing.give_up(sequence)
 
 
 PHASES: list[Phase] = [

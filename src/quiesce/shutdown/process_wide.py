@@ -36,6 +36,7 @@ from quiesce.shutdown.exit_status import (
 )
 from quiesce.shutdown.exit_supervisor import Supervisor, described
 from quiesce.shutdown.pools import tell_pools
+from quiesce.shutdown.report import Report
 from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.streams import put_aside_buffers
 from quiesce.shutdown.threads import daemons, threads_given_up, threads_left
@@ -43,8 +44,7 @@ from quiesce.shutdown.threads import daemons, threads_given_up, threads_left
 if TYPE_CHECKING:
     from quiesce.shutdown.budget import Budget
     from quiesce.shutdown.reason import Reason
-    from quiesce.shutdown.report import Report
-    from quiesce.shutdown.survivors import Survivor
+    from quiesce.shutdown.survivor import Survivor
 
 # An exit that begins so many seconds after the deadline is the program's own business.
 LATEST = 1.0
@@ -114,8 +114,6 @@ class ExitBound:
 
     def new_report(self, former: Report | None) -> Report:
         """Make the report on what is left of the process, after that on the loop."""
-        from quiesce.shutdown.report import Report
-
         report = Report(self, self.budget, to=None if former is None else former.to)
         if former is not None:
             report.was_slow = former.was_slow

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from quiesce.shutdown.survivors import Survivor
+    from quiesce.shutdown.survivor import Survivor
 
 
 def multiprocessing_children() -> list[Any]:

@@ -11,7 +11,7 @@ from quiesce.loop import Loop
 from quiesce.shutdown import children, connections, survivors
 
 if TYPE_CHECKING:
-    from quiesce.shutdown.survivors import Survivor
+    from quiesce.shutdown.survivor import Survivor
 
 
 def remains_of(loop: Any, ours: set[Any], *, connected: bool) -> list[Survivor]:

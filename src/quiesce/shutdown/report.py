@@ -11,13 +11,15 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from quiesce.shutdown.await_chain import Place
 from quiesce.shutdown.stderr import say
+from quiesce.shutdown.survivor_text import in_full, one_line_each, summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Protocol, TypeAlias
 
-    from quiesce.shutdown.survivors import Survivor
+    from quiesce.shutdown.survivor import Survivor
 
     class BudgetLike(Protocol):
         """What a report asks of the budget."""
@@ -67,16 +69,12 @@ class Report:
         """Say, once, what the end is waiting for."""
         if self.was_slow or not survivors:
             return
-        from quiesce.shutdown.survivor_text import one_line_each
-
         self.was_slow = True
         head = f"quiesce: ending since {self.elapsed():.1f} s ({self.reason})"
         say(f"{head}: waiting for {line}" for line in one_line_each(survivors))
 
     def hurried(self, survivors: Sequence[Survivor]) -> None:
         """Name what is given up because a second Ctrl-C asked for the end at once."""
-        from quiesce.shutdown.survivor_text import one_line_each
-
         self.was_forced = True
         self.survivors = list(survivors)
         say(
@@ -85,8 +83,6 @@ class Report:
 
     def forced(self, survivors: Sequence[Survivor]) -> None:
         """Tell everything of what is left when the grace is used up."""
-        from quiesce.shutdown.survivor_text import in_full, summary
-
         self.was_forced = True
         self.survivors = list(survivors)
         left = summary(survivors) or "nothing"
@@ -162,9 +158,6 @@ def began(elapsed: float) -> str:
 
 def fields(survivor: Survivor) -> dict[str, Any]:
     """Return all fields of a survivor; places become dictionaries too."""
-    from dataclasses import fields as fields_of
-
-    from quiesce.shutdown.await_chain import Place
 
     def plain(value: Any) -> Any:
         if isinstance(value, Place):
@@ -173,9 +166,7 @@ def fields(survivor: Survivor) -> dict[str, Any]:
             return [plain(part) for part in value]  # pyright: ignore[reportUnknownVariableType]
         return value
 
-    return {
-        each.name: plain(getattr(survivor, each.name)) for each in fields_of(survivor)
-    }
+    return {name: plain(value) for name, value in survivor.fields().items()}
 
 
 def write_file(path: str | os.PathLike[str], report: dict[str, Any]) -> None:

@@ -15,10 +15,12 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from quiesce.loop import Loop
+from quiesce.shutdown import children, connections, survivors
 from quiesce.shutdown.asking import Asking
 from quiesce.shutdown.budget import AT_ONCE
 from quiesce.shutdown.phases import PHASES, REST
 from quiesce.shutdown.reason import status_of
+from quiesce.shutdown.remains import remains_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from quiesce.shutdown.phases import Phase
     from quiesce.shutdown.reason import Reason
     from quiesce.shutdown.report import Report
-    from quiesce.shutdown.survivors import Survivor
+    from quiesce.shutdown.survivor import Survivor
 
 # An end that takes longer than so many seconds says what it waits for.
 SLOW = 1.0
@@ -221,8 +223,6 @@ class Sequence:
 
     def has_survivors(self) -> bool:
         """Tell whether anything may still be there, at no great price."""
-        from quiesce.shutdown.connections import open_transports
-
         loop = self.loop
         return bool(self.asking.pending()) or (
             isinstance(loop, Loop)
@@ -230,7 +230,7 @@ class Sequence:
                 loop.async_generators.closing
                 or loop.children
                 or loop.executor.busy()
-                or (self.is_closing and open_transports(loop))
+                or (self.is_closing and connections.open_transports(loop))
             )
         )
 
@@ -239,20 +239,14 @@ class Sequence:
 
         They are gone when the end is forced.
         """
-        from quiesce.shutdown import children, connections
-
         stubborn = children.to_end(self.loop)
         unsent = connections.unsent(self.loop)
         if stubborn or unsent:
-            from quiesce.shutdown import survivors
-
             self.cut_off += map(survivors.of_child, stubborn)
             self.cut_off += map(survivors.of_connection, unsent)
 
     def survivors(self) -> list[Any]:
         """Describe everything that is still there."""
-        from quiesce.shutdown.remains import remains_of
-
         return remains_of(self.loop, self.asking.ours, connected=self.is_closing)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from quiesce.shutdown.survivors import Survivor
+    from quiesce.shutdown.survivor import Survivor
 
 # So many lines tell what is being waited for; what is beyond is counted.
 LINES = 20

@@ -1,8 +1,8 @@
 """What is left when a program is to end, as data: tasks, threads, children and more.
 
-A `Survivor` holds only text and numbers, so that it can be shown in any thread, written
-as JSON and kept after the thing itself is gone. Read `await_chain` and `waiting` for
-what is told of a task, and `report` for how it is shown.
+A `Survivor` can be shown in any thread, written as JSON and kept after the thing itself
+is gone. Read `await_chain` and `waiting` for what is told of a task, and `report` for
+how it is shown.
 """
 
 # What is described comes from the program and can be of any make.
@@ -13,13 +13,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass, replace
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from quiesce.shutdown import await_chain
 from quiesce.shutdown.await_chain import Place
+from quiesce.shutdown.processes import content_of
+from quiesce.shutdown.survivor import Survivor
 from quiesce.shutdown.waiting import waits_for
 
 if TYPE_CHECKING:
@@ -32,40 +32,6 @@ P = ParamSpec("P")
 ONE_BY_ONE = 10
 # Beyond so many tasks none is looked at: a report must not take longer than the rest.
 LOOKED_AT = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class Survivor:
-    """One thing that has not ended."""
-
-    kind: str
-    """"task", "thread", "child", "async generator", "connection" or "drain step"."""
-    name: str
-    runs: str = ""
-    """The coroutine, function or command."""
-    where: Place | None = None
-    """The innermost line of the program's own code."""
-    frames: tuple[Place, ...] = ()
-    """All that it is in the middle of, the outermost first."""
-    waits_for: str = ""
-    created: Place | None = None
-    defined: Place | None = None
-    """Where its coroutine is defined, for one of which nobody knows who created it."""
-    asked: int = 0
-    """How many requests to cancel it are open."""
-    held: int = 0
-    """How many more wait until a shielded block is left."""
-    swallowed: int = 0
-    """How many of them it caught without ending."""
-    asked_by: str = ""
-    """Who made the last request, and from which line."""
-    asked_ago: float | None = None
-    """Seconds since the last request."""
-    pid: int | None = None
-    queued: int | None = None
-    """Bytes that were written and have not been sent."""
-    more: int = 0
-    """How many more there are like it, which are not described."""
 
 
 def whatever_happens(
@@ -147,7 +113,7 @@ def of_tasks(
     found: list[Survivor] = []
     for state, some in alike.items():
         found += [of_task(task, swallowed=swallowed(task)) for task in some]
-        found[-1] = replace(found[-1], more=counts[state] - len(some))
+        found[-1].more = counts[state] - len(some)
     if beyond:
         found.append(Survivor("task", "", more=beyond))
     return found
@@ -265,10 +231,7 @@ def of_child(child: Any) -> Survivor:
 
 def command_of(pid: int | None) -> str:
     """Return the command line of a process, where the system tells."""
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
-    except OSError:
-        return ""
+    words = content_of(f"/proc/{pid}/cmdline").rstrip(b"\0").split(b"\0")
     # One that has ended and that nobody has asked for its status has no words left.
     return in_shell(words) if any(words) else ""
 
@@ -308,4 +271,6 @@ def of_connection(transport: Any) -> Survivor:
 
 def of_drain_step(name: str, task: Any) -> Survivor:
     """Describe a drain step, which runs in `task`."""
-    return replace(of_task(task), kind="drain step", name=name)
+    survivor = of_task(task)
+    survivor.kind, survivor.name = "drain step", name
+    return survivor

@@ -1,0 +1,90 @@
+"""One thing that has not ended, as data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from quiesce.shutdown.await_chain import Place
+
+
+# In the order in which a report tells them.
+FIELDS = (
+    "kind",
+    "name",
+    "runs",
+    "where",
+    "frames",
+    "waits_for",
+    "created",
+    "defined",
+    "asked",
+    "held",
+    "swallowed",
+    "asked_by",
+    "asked_ago",
+    "pid",
+    "queued",
+    "more",
+)
+
+
+class Survivor:
+    """One thing that has not ended: only text and numbers.
+
+    `kind` is "task", "thread", "child", "async generator", "connection" or "drain
+    step"; `runs` is the coroutine, function or command.
+    """
+
+    # No dataclass: to make one takes longer than a short program's end.
+    __slots__ = FIELDS
+
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        runs: str = "",
+        where: Place | None = None,
+        frames: tuple[Place, ...] = (),
+        *,
+        waits_for: str = "",
+        created: Place | None = None,
+        defined: Place | None = None,
+        asked: int = 0,
+        held: int = 0,
+        swallowed: int = 0,
+        asked_by: str = "",
+        asked_ago: float | None = None,
+        pid: int | None = None,
+        queued: int | None = None,
+        more: int = 0,
+    ) -> None:
+        self.kind = kind
+        self.name = name
+        self.runs = runs
+        # The innermost line of the program's own code.
+        self.where = where
+        # All that it is in the middle of, the outermost first.
+        self.frames = frames
+        self.waits_for = waits_for
+        self.created = created
+        # Where its coroutine is defined, for one of which nobody knows who created it.
+        self.defined = defined
+        # How many requests to cancel it are open.
+        self.asked = asked
+        # How many more wait until a shielded block is left.
+        self.held = held
+        # How many of them it caught without ending.
+        self.swallowed = swallowed
+        # Who made the last request, and from which line; how many seconds ago.
+        self.asked_by = asked_by
+        self.asked_ago = asked_ago
+        self.pid = pid
+        # Bytes that were written and have not been sent.
+        self.queued = queued
+        # How many more there are like it, which are not described.
+        self.more = more
+
+    def fields(self) -> dict[str, Any]:
+        """Return all that is known of it."""
+        return {name: getattr(self, name) for name in FIELDS}
