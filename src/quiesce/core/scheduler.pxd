@@ -14,7 +14,7 @@ from quiesce.core.ready cimport ReadyQueue
 from quiesce.core.task cimport Task, new_task
 from quiesce.core.timers cimport TimerHandle, TimerHeap, make_timer
 
-cdef object CoroutineType
+cdef object CoroutineType, ASYNCIO_STEP
 
 
 cdef class Scheduler:
@@ -34,6 +34,7 @@ cdef class Scheduler:
     cdef object task_factory
     cdef object unfinished
     cdef readonly object unretrieved
+    cdef readonly object other_tasks
     cdef readonly object run_from
     cdef readonly Task current
     cdef Task published

@@ -38,6 +38,7 @@ from quiesce.core.handle import make_handle, make_thread_safe_handle
 from quiesce.core.hooks import SlowCallbackLog
 from quiesce.core.interrupts import Interrupts
 from quiesce.core.origins import OriginTracking
+from quiesce.core.other_tasks import OtherTasks, is_asyncios, type_of_steps
 from quiesce.core.pending import PendingTasks
 from quiesce.core.ready import ReadyQueue
 from quiesce.core.task import Task, new_task
@@ -60,6 +61,8 @@ T = TypeVar("T")
 COMPILED = bool(native.COMPILED)
 
 CoroutineType = types.CoroutineType
+# What asyncio's own tasks queue for each step that waits for nothing, first of all.
+ASYNCIO_STEP = type_of_steps()
 
 
 class Scheduler:
@@ -89,6 +92,7 @@ class Scheduler:
         "interrupts",
         "observer",
         "origins",
+        "other_tasks",
         "pending_tasks",
         "plain_tasks",
         "polled_at",
@@ -138,6 +142,7 @@ class Scheduler:
         # Who runs the loop now, as code and offset.
         self.run_from = None
         self.unretrieved = Unretrieved(self)
+        self.other_tasks = OtherTasks(self.unretrieved)
         self._thread_id = None
         self.unpolled = 0
         self.polled_at = 0
@@ -217,6 +222,7 @@ class Scheduler:
         self.incoming.clear()
         self.poller.close()
         self.pending_tasks.clear()
+        self.other_tasks.clear()
 
     def is_running(self) -> bool:
         """Tell whether the loop runs now, in any thread."""
@@ -260,6 +266,10 @@ class Scheduler:
             self.check_closed()
         if self.has_incoming:
             iteration.queue_incoming(self)
+        if type(callback) is ASYNCIO_STEP:
+            self.other_tasks.hold(callback.__self__)  # pyright: ignore[reportFunctionMemberAccess]
+        elif callback is self.other_tasks:
+            self.other_tasks.forget(args[0])
         handle = make_handle(
             callback, args, self, native.copy_context() if context is None else context
         )
@@ -415,9 +425,12 @@ class Scheduler:
                 coro, name, native.copy_context() if context is None else context
             )
         if self.task_factory is not None and not self.eager_tasks:
-            return call_task_factory(
+            task = call_task_factory(
                 self.task_factory, self, coro, name, context, eager_start
             )
+            if is_asyncios(task):
+                self.other_tasks.hold(task)
+            return task
         if eager_start is None:
             eager_start = self.eager_tasks
         task = Task(

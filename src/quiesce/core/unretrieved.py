@@ -42,10 +42,10 @@ class Unretrieved:
 
     def note(self, future: Any, waiters: Any) -> None:
         """Remember `future`, which fails now; `waiters` are its callbacks, if any."""
+        if len(self.failed) >= self.limit:
+            self.forget_retrieved()
         reference = weakref.ref(future)
         self.failed.append(reference)
-        if len(self.failed) > self.limit:
-            self.forget_retrieved()
         if self.delay is not None and not waits(waiters):
             self.note_lonely(reference)
 

@@ -29,6 +29,9 @@ async def fails(what="boom"):
 
 """
 
+# What the first line of main may be.
+TASKS = {"own tasks": "pass", "asyncio.Task": "asyncio_tasks()"}
+
 # How main comes to its end, once it is "ready".
 ENDS = {
     "return": "pass",
@@ -45,15 +48,21 @@ def ended(scenario, text, end, **options):
     return scenario.interrupted(text, by=signal.Signals[end], **options)
 
 
+def with_tasks(text, tasks):
+    return filled(textwrap.dedent(text), tasks=TASKS[tasks])
+
+
 def times(outcome, error):
     """Return how often the error was printed."""
     return outcome.err.splitlines().count(error)
 
 
 @OURS
-def test_a_failure_is_reported_half_a_second_later_while_main_goes_on(scenario):
+@pytest.mark.parametrize("tasks", TASKS)
+def test_a_failure_is_reported_half_a_second_later_while_main_goes_on(scenario, tasks):
     text = """
     async def main():
+        {tasks}
         began = time.monotonic()
         task = asyncio.create_task(fails())
         await reported.wait()
@@ -61,7 +70,7 @@ def test_a_failure_is_reported_half_a_second_later_while_main_goes_on(scenario):
 
     run(main())
     """
-    outcome = scenario.ended(LISTENING + textwrap.dedent(text))
+    outcome = scenario.ended(LISTENING + with_tasks(text, tasks))
     (seconds,) = map(float, outcome.log)
     assert 0.4 <= seconds <= 0.5 + SLACK
     assert outcome.err.count(SO_FAR) == 1
@@ -89,23 +98,27 @@ def test_what_was_reported_still_comes_out_of_a_later_await(scenario):
 
 
 @OURS
-def test_what_was_reported_is_not_reported_again_at_the_end(scenario):
+@pytest.mark.parametrize("tasks", TASKS)
+def test_what_was_reported_is_not_reported_again_at_the_end(scenario, tasks):
     text = """
     async def main():
+        {tasks}
         global kept
         kept = asyncio.create_task(fails())
         await reported.wait()
 
     run(main())
     """
-    outcome = scenario.ended(LISTENING + textwrap.dedent(text))
+    outcome = scenario.ended(LISTENING + with_tasks(text, tasks))
     assert times(outcome, "ValueError: boom") == 1
 
 
 @OURS
-def test_a_failed_task_that_somebody_waits_for_is_not_reported(scenario):
+@pytest.mark.parametrize("tasks", TASKS)
+def test_a_failed_task_that_somebody_waits_for_is_not_reported(scenario, tasks):
     text = """
     async def main():
+        {tasks}
         task = asyncio.create_task(fails())
         await asyncio.wait([task])
         await asyncio.sleep(0.7)
@@ -113,14 +126,16 @@ def test_a_failed_task_that_somebody_waits_for_is_not_reported(scenario):
 
     run(main())
     """
-    outcome = scenario.ended(LISTENING + textwrap.dedent(text))
+    outcome = scenario.ended(LISTENING + with_tasks(text, tasks))
     assert outcome.log == ["boom"]
     assert outcome.is_silent
 
 
-def test_a_failure_in_a_set_of_background_tasks_is_reported_once(scenario):
+@pytest.mark.parametrize("tasks", TASKS)
+def test_a_failure_in_a_set_of_background_tasks_is_reported_once(scenario, tasks):
     text = """
     async def main():
+        {tasks}
         background = set()
         task = asyncio.create_task(fails())
         background.add(task)
@@ -130,15 +145,17 @@ def test_a_failure_in_a_set_of_background_tasks_is_reported_once(scenario):
 
     run(main())
     """
-    outcome = scenario.ended(LISTENING + textwrap.dedent(text))
+    outcome = scenario.ended(LISTENING + with_tasks(text, tasks))
     assert times(outcome, "ValueError: boom") == 1
     assert outcome.status == 0
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_a_failure_held_in_a_global_is_reported_before_the_end(scenario, end):
+@pytest.mark.parametrize("tasks", TASKS)
+def test_a_failure_held_in_a_global_is_reported_before_the_end(scenario, end, tasks):
     text = """
     async def main():
+        {tasks}
         global kept
         kept = asyncio.create_task(fails())
         await asyncio.sleep(0)
@@ -149,7 +166,7 @@ def test_a_failure_held_in_a_global_is_reported_before_the_end(scenario, end):
     finally:
         log(reported.is_set())
     """
-    outcome = ended(scenario, LISTENING + textwrap.dedent(text), end)
+    outcome = ended(scenario, LISTENING + with_tasks(text, tasks), end)
     assert outcome.log == ["True"]
     assert times(outcome, "ValueError: boom") == 1
 

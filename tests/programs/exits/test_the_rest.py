@@ -484,7 +484,16 @@ def test_a_signal_before_main_began_ends_it_silently(scenario):
     assert outcome.is_silent
 
 
-def test_nobody_needs_to_hold_a_task_for_its_cleanup_to_run(scenario):
+@pytest.mark.parametrize(
+    "make",
+    [
+        "asyncio.create_task(background())",
+        "asyncio_tasks(); asyncio.create_task(background())",
+        "asyncio.Task(background())",
+    ],
+    ids=["own", "asyncio.Task of a factory", "asyncio.Task by hand"],
+)
+def test_nobody_needs_to_hold_a_task_for_its_cleanup_to_run(scenario, make):
     text = """
     import gc
 
@@ -496,13 +505,13 @@ def test_nobody_needs_to_hold_a_task_for_its_cleanup_to_run(scenario):
             log("cleaned up")
 
     async def main():
-        asyncio.create_task(background())
+        {make}
         await asyncio.sleep(0)
         gc.collect()
 
     run(main())
     """
-    outcome = scenario.ended(text)
+    outcome = scenario.ended(filled(text, make=make))
     assert (outcome.status, outcome.log) == (0, ["cleaned up"])
     assert outcome.is_silent
 
