@@ -53,8 +53,8 @@ class OtherTasks:
     def forget(self, task: Any) -> None:
         """Let go of `task`, which is done, and note its failure."""
         self.pending.discard(task)
-        # Whether anybody asks for that cannot be told yet. What is no Exception ends the
-        # loop's run, where it cannot be overlooked.
+        # Whether anybody asks for that cannot be told yet. What is no Exception ends
+        # the run of the loop, where it cannot be overlooked.
         if isinstance(getattr(task, "_exception", None), Exception):
             others = [pair for pair in task._callbacks or () if pair[0] is not self]
             self.unretrieved.note(task, others)
