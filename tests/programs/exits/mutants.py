@@ -132,7 +132,7 @@ MUTANTS = {
     "sockets go on listening": replaced("shutdown.connections", "stop_accepting"),
     "main is never alone": replaced("shutdown.phases", "MAIN_ALONE", 0.0),
     "main waits alone for connections": replaced(
-        "shutdown.phases", "wait_for_connections", lambda *_: False
+        "shutdown.phases", "is_held_by_connections", lambda *_: False
     ),
     "everybody is asked once more": replaced(
         "shutdown.asking", "was_asked", lambda _: False
