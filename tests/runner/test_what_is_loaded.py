@@ -63,7 +63,10 @@ def test_with_a_server_comes_all_that_its_program_may_call():
 
     async def main():
         loop = asyncio.get_running_loop()
-        server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+        def close(_, writer):
+            writer.close()
+
+        server = await asyncio.start_server(close, "127.0.0.1", 0)
         before = ours()
         port = server.sockets[0].getsockname()[1]
         _, writer = await asyncio.open_connection("localhost", port)
