@@ -25,10 +25,10 @@ def loop(request):
 
 @pytest.fixture
 def run(loop):
-    """Run a coroutine to its end."""
+    """Run a coroutine to its end, for so many seconds at most."""
 
-    def run(coro):
-        return loop.run_until_complete(asyncio.wait_for(coro, PATIENCE))
+    def run(coro, patience=PATIENCE):
+        return loop.run_until_complete(asyncio.wait_for(coro, patience))
 
     return run
 

@@ -183,17 +183,18 @@ class Echo(asyncio.Protocol):
 
 async def call_and_hang_up(loop, address, number):
     """Open a connection and drop it in one of five ways."""
-    sock = socket.socket()
-    sock.setblocking(False)
-    await loop.sock_connect(sock, address)
-    if number % 5 > 1:
-        sock.send(STREAM[:1000])
-    if number % 5 > 2:
-        await loop.sock_recv(sock, 1000)
-    if number % 5 == 4:
-        sock.shutdown(socket.SHUT_WR)
-        assert await loop.sock_recv(sock, 1000) == b""
-    (reset if number % 2 else socket.socket.close)(sock)
+    with socket.socket() as sock:
+        sock.setblocking(False)
+        await loop.sock_connect(sock, address)
+        if number % 5 > 1:
+            sock.send(STREAM[:1000])
+        if number % 5 > 2:
+            await loop.sock_recv(sock, 1000)
+        if number % 5 == 4:
+            sock.shutdown(socket.SHUT_WR)
+            assert await loop.sock_recv(sock, 1000) == b""
+        if number % 2:
+            reset(sock)
 
 
 def drop_connections(loop, run, total):
@@ -213,7 +214,7 @@ def drop_connections(loop, run, total):
         await server.wait_closed()
 
     before = open_files()
-    run(serve())
+    run(serve(), patience=max(20, total / 50))
     assert Echo.made == Echo.lost > total / 2
     assert Echo.again == 0
     assert open_files() == before
