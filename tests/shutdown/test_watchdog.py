@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
 import quiesce
 from quiesce.shutdown import watchdog
 from quiesce.shutdown.blocked import NOT_BLOCKED, Pulse
+from quiesce.shutdown.processor_wait import ProcessorWait
 from quiesce.shutdown.watch_thread import WatchThread
 
 
@@ -25,14 +31,28 @@ def looks_of_another_thread(pulse, number):
     return answers
 
 
+def look_until_it_is_blocked(pulse):
+    """Let another thread ask `pulse` until the answer is yes, while this one waits."""
+    looks = []
+
+    def ask():
+        looks.append(pulse.blocked_for())
+        while not looks[-1]:
+            looks.append(pulse.blocked_for())
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    return looks
+
+
 def test_a_loop_that_waits_for_a_thread_is_blocked():
     async def main():
-        pulse = Pulse(quiesce.get_running_loop())
-        return looks_of_another_thread(pulse, 2)
+        return look_until_it_is_blocked(Pulse(quiesce.get_running_loop()))
 
-    first, second = quiesce.run(main())
-    assert first == 0
-    assert second > 0
+    looks = quiesce.run(main())
+    assert looks[0] == 0
+    assert looks[-1] > 0
 
 
 def test_a_loop_that_sleeps_is_not_blocked():
@@ -52,11 +72,43 @@ def test_a_loop_that_sleeps_is_not_blocked():
 def test_a_loop_that_has_turned_is_blocked_anew():
     async def main():
         pulse = Pulse(quiesce.get_running_loop())
-        looks_of_another_thread(pulse, 2)
+        look_until_it_is_blocked(pulse)
         await quiesce.sleep(0.001)
         return looks_of_another_thread(pulse, 1)
 
     assert quiesce.run(main()) == [0]
+
+
+@pytest.fixture
+def shared_processor():
+    """One processor for this thread, and a process that wants it all the time."""
+    processors = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(processors)})
+    rival = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    yield
+    rival.kill()
+    rival.wait()
+    os.sched_setaffinity(0, processors)
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/schedstat").exists(),
+    reason="the system does not say who waits for a processor",
+)
+def test_the_time_without_a_processor_does_not_count(shared_processor):
+    async def main():
+        processor = ProcessorWait(threading.get_native_id())
+        pulse = Pulse(quiesce.get_running_loop())
+        began_at = time.monotonic()
+        pulse.blocked_for()
+        processor.begin()
+        while not (waited := processor.waited(0.0)):
+            pass
+        blocked = pulse.blocked_for()
+        return waited, blocked, time.monotonic() - began_at
+
+    waited, blocked, passed = quiesce.run(main())
+    assert 0 < blocked <= passed - waited
 
 
 def test_a_loop_that_does_not_run_is_not_blocked():

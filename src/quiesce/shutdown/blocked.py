@@ -2,7 +2,9 @@
 
 The loop does nothing for it: it notes anyway when it looked outside last, and its
 poller whether it sleeps. Whoever finds the same note twice, and the loop awake both
-times, knows that it has not turned in between.
+times, knows that it has not turned in between. On a busy machine that may be because
+its thread did not get the processor: such time counts for nothing, where the system
+tells of it (`processor_wait`).
 """
 
 from __future__ import annotations
@@ -10,15 +12,20 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core.interrupts import HANDING_OVER, OURS
 from quiesce.core.scheduler import Scheduler
 from quiesce.shutdown import await_chain
 from quiesce.shutdown.await_chain import frames_down_to, own_place
+from quiesce.shutdown.processor_wait import ProcessorWait
+from quiesce.shutdown.stderr import say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType, FrameType
 
 # What a loop that turns, sleeps or does not run is noted as.
@@ -30,21 +37,30 @@ RUN_LOOPS = (f"{OURS}{os.sep}shutdown", f"{OURS}{os.sep}runner")
 class Pulse:
     """Tells, in any thread, for how long one loop of ours has not turned.
 
-    It can only know since it was asked first: the answer is the least it can be.
+    It can only know since it was asked first: the answer is the least it can be. Made
+    in the thread that runs the loop; does not keep the loop alive.
     """
 
     def __init__(self, loop: Any) -> None:
-        self.loop = loop
+        self.loop_or_none: Callable[[], Any] = weakref.ref(loop)
+        self.processor = ProcessorWait(threading.get_native_id())
         self.seen = NOT_BLOCKED
         self.seen_at = 0.0
+
+    @property
+    def loop(self) -> Any:
+        """The loop, or None if it is gone."""
+        return self.loop_or_none()
 
     def blocked_for(self) -> float:
         """Return the seconds for which the loop has been held; 0 if it is not."""
         note, now = self.note(), time.monotonic()
         if note == NOT_BLOCKED or note != self.seen:
             self.seen, self.seen_at = note, now
+            if note != NOT_BLOCKED:
+                self.processor.begin()
             return 0.0
-        return now - self.seen_at
+        return max(0.0, now - self.seen_at - self.processor.waited(now - self.seen_at))
 
     def note(self) -> int:
         """Return what stays the same while the loop is blocked; else `NOT_BLOCKED`.
@@ -52,6 +68,8 @@ class Pulse:
         It is above zero between two looks outside and below zero during one.
         """
         loop = self.loop
+        if loop is None:
+            return NOT_BLOCKED
         note: int = loop.polled_at
         if not loop.is_running():
             return NOT_BLOCKED
@@ -66,6 +84,8 @@ class ForeignPulse(Pulse):
 
     def __init__(self, loop: Any) -> None:
         super().__init__(loop)
+        # Not every make can be referred to weakly.
+        self.loop_or_none = lambda: loop
         self.asked = 0
         self.answered = 0
 
@@ -90,6 +110,12 @@ class ForeignPulse(Pulse):
 def pulse_of(loop: Any) -> Pulse:
     """Return what tells whether `loop` turns."""
     return Pulse(loop) if isinstance(loop, Scheduler) else ForeignPulse(loop)
+
+
+def say_blocked(loop: Any, thread_id: int, seconds: float) -> None:
+    """Say which line of `thread_id` holds `loop`, and for how long already."""
+    place = described_place(loop, thread_id)
+    say([f"quiesce: the loop is blocked for {seconds:.1f} s {place}"])
 
 
 def described_place(loop: Any, thread_id: int) -> str:

@@ -20,9 +20,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from quiesce.shutdown.blocked import described_place, pulse_of
+from quiesce.shutdown.blocked import pulse_of, say_blocked
 from quiesce.shutdown.interruption import Interruption
-from quiesce.shutdown.stderr import say
 from quiesce.shutdown.watch_thread import WatchThread
 
 if TYPE_CHECKING:
@@ -168,8 +167,7 @@ class Watchdog:
         if self.told == self.pulse.seen:
             return
         self.told = self.pulse.seen
-        place = described_place(self.loop, self.thread_id)
-        say([f"quiesce: the loop is blocked for {seconds:.1f} s {place}"])
+        say_blocked(self.loop, self.thread_id, seconds)
 
 
 def patience_with(budget: Budget, now: float) -> float:
