@@ -236,7 +236,10 @@ class Future:
 
     @property
     def _is_shielded(self) -> bool:
-        return self._shielded or shielding.has_shield_callback(self._callbacks)
+        return self._shielded or (
+            self._first_callback is not None
+            and shielding.has_shield_callback(self._callbacks)
+        )
 
     @_is_shielded.setter
     def _is_shielded(self, value: bool) -> None:

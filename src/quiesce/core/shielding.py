@@ -27,9 +27,11 @@ LOGS_FAILURE = getattr(asyncio.tasks, "_log_on_exception", None)
 
 def is_shielded(task: Any) -> bool:
     """Tell whether `task`, of whatever make, is or was the inner job of a shield."""
-    return bool(getattr(task, "_is_shielded", False)) or has_shield_callback(
-        getattr(task, "_callbacks", None)
-    )
+    known: bool | None = getattr(task, "_is_shielded", None)
+    if known is None:
+        # It is not ours, and nobody has marked it.
+        return has_shield_callback(getattr(task, "_callbacks", None))
+    return known
 
 
 def has_shield_callback(pairs: Any) -> bool:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 PATIENCE = 0.2
 
 RUNNING: set[WatchThread] = set()
+# Those that were told to end and may not have done so: only a fork waits for that.
+LEAVING: set[WatchThread] = set()
 
 
 class WatchThread:
@@ -58,6 +60,11 @@ class WatchThread:
         """Look no more; the thread may need a moment to end."""
         self.turn += 1
         RUNNING.discard(self)
+        for each in list(LEAVING):
+            if not each.is_there():
+                LEAVING.discard(each)
+        if self.ident != _thread.get_ident():
+            LEAVING.add(self)
         self.wake()
 
     def wake(self) -> None:
@@ -104,8 +111,8 @@ def end_before_fork() -> None:
             HELD.remove(thread)
         else:
             thread.stop()
-    for thread in HELD:
-        thread.wait_until_gone()
+    while LEAVING:
+        LEAVING.pop().wait_until_gone()
 
 
 def begin_again() -> None:
@@ -119,6 +126,7 @@ def forget_all() -> None:
     """Begin with no thread, in the child."""
     HELD.clear()
     RUNNING.clear()
+    LEAVING.clear()
 
 
 class AtForks:

@@ -99,9 +99,6 @@ class Watchdog:
         thread, self.thread = self.thread, None
         if thread is not None:
             thread.stop()
-            if thread.ident != threading.get_ident():
-                # A program that forks next must not be warned of it.
-                thread.wait_until_gone()
 
     def hold(self, budget: Budget, *, on_deadline: Callable[[], None] | None) -> None:
         """See to it that the end, which begins now, keeps to `budget`.
