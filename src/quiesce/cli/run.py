@@ -126,9 +126,11 @@ def end_of(target: Target) -> BaseException | None:
     """Run the program, and return the exception that it ended with, if any."""
     from quiesce.installation import install
     from quiesce.runner import run as run_main
+    from quiesce.shutdown.own_loops import watch_own_loops
 
     install()
     watchdog.default_threshold = BLOCKED_TOO_LONG
+    watch_own_loops()
     unretrieved.default_delay = unretrieved.PROMPTLY
     error: BaseException | None = None
     try:

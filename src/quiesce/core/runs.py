@@ -15,11 +15,18 @@ from quiesce.core import cancel_request, current_task, iteration, native
 from quiesce.core.unfinished import unfinished_wait
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quiesce.core.scheduler import Scheduler
+
+# Called with each loop that is about to run; ``quiesce run`` sets it.
+on_run: Callable[[Scheduler], object] | None = None
 
 
 def run_until_stopped(loop: Scheduler) -> None:
     """Do what `run_forever` does."""
+    if on_run is not None:
+        on_run(loop)
     unfinished = loop.unfinished
     loop.unfinished = None
     begin_run(loop)

@@ -3,8 +3,8 @@
 The loop does nothing for it: it notes anyway when it looked outside last, and its
 poller whether it sleeps. Whoever finds the same note twice, and the loop awake both
 times, knows that it has not turned in between. On a busy machine that may be because
-its thread did not get the processor: such time counts for nothing, where the system
-tells of it (`processor_wait`).
+its thread did not get a processor: where the system tells of it (`processor_wait`) one
+can know that too.
 """
 
 from __future__ import annotations
@@ -53,14 +53,21 @@ class Pulse:
         return self.loop_or_none()
 
     def blocked_for(self) -> float:
-        """Return the seconds for which the loop has been held; 0 if it is not."""
+        """Return the seconds for which the loop has not turned; 0 if it does."""
         note, now = self.note(), time.monotonic()
         if note == NOT_BLOCKED or note != self.seen:
             self.seen, self.seen_at = note, now
             if note != NOT_BLOCKED:
                 self.processor.begin()
             return 0.0
-        return max(0.0, now - self.seen_at - self.processor.waited(now - self.seen_at))
+        return now - self.seen_at
+
+    def held_for(self, seconds: float) -> float:
+        """Return how much of `seconds`, what `blocked_for` said, is the line's doing.
+
+        For the rest its thread waited for a processor.
+        """
+        return max(0.0, seconds - self.processor.waited(seconds))
 
     def note(self) -> int:
         """Return what stays the same while the loop is blocked; else `NOT_BLOCKED`.

@@ -36,11 +36,16 @@ LOOKS = 0.05
 # From this share of the grace on a blocker is interrupted when it took another share.
 INTERRUPTS_FROM = 0.5
 PATIENCE = 0.125
+# Of that time it must have run or slept for so many seconds: a line whose thread did
+# not get a processor is not to blame.
+LEAST_HELD = 0.02
 # How long the end may overrun its deadline as long as the loop turns, in seconds.
 OVERRUN = 0.8
 # Seconds after which a blocked loop is told of while the program runs; None is never.
 # ``quiesce run`` sets it.
 default_threshold: float | None = None
+# Those that look at a loop now.
+LOOKING: set[Watchdog] = set()
 
 
 class Watchdog:
@@ -71,6 +76,7 @@ class Watchdog:
             self.thread = thread = WatchThread(
                 self.look_while_running, self.start_in_next_iteration
             )
+            LOOKING.add(self)
             thread.start()
 
     def start_in_next_iteration(self, thread: WatchThread) -> None:
@@ -98,6 +104,7 @@ class Watchdog:
         """Look no more."""
         thread, self.thread = self.thread, None
         if thread is not None:
+            LOOKING.discard(self)
             thread.stop()
 
     def hold(self, budget: Budget, *, on_deadline: Callable[[], None] | None) -> None:
@@ -114,6 +121,7 @@ class Watchdog:
         self.budget = budget
         self.interruption.prepare()
         self.thread = thread = WatchThread(self.look_while_ending)
+        LOOKING.add(self)
         thread.start()
 
     def release(self) -> None:
@@ -131,8 +139,10 @@ class Watchdog:
         assert self.threshold is not None
         seconds = self.pulse.blocked_for()
         if seconds >= self.threshold:
+            seconds = self.pulse.held_for(seconds)
+        if seconds >= self.threshold:
             self.tell(seconds)
-        return self.threshold / 2
+        return pause_before_next_look(seconds, self.threshold)
 
     def look_while_ending(self) -> float | None:
         """Name, interrupt or end what holds the loop; return when to look next."""
@@ -145,11 +155,15 @@ class Watchdog:
             if on_deadline is not None:
                 on_deadline()
             return None
-        if seconds >= NAMED_AFTER:
-            self.tell(seconds)
         patience = patience_with(budget, now)
-        if seconds >= patience and now - self.interruption.raised_at >= patience:
-            self.interrupt(seconds)
+        if (
+            seconds >= min(NAMED_AFTER, patience)
+            and self.pulse.held_for(seconds) >= LEAST_HELD
+        ):
+            if seconds >= NAMED_AFTER:
+                self.tell(seconds)
+            if seconds >= patience and now - self.interruption.raised_at >= patience:
+                self.interrupt(seconds)
         return LOOKS
 
     def interrupt(self, seconds: float) -> None:
@@ -165,6 +179,17 @@ class Watchdog:
             return
         self.told = self.pulse.seen
         say_blocked(self.loop, self.thread_id, seconds)
+
+
+def is_watched(loop: Any) -> bool:
+    """Tell whether a watchdog looks at `loop`."""
+    return any(watchdog.loop is loop for watchdog in list(LOOKING))
+
+
+def pause_before_next_look(seconds: float, threshold: float) -> float:
+    """Return for how long to look away from a loop that is blocked for `seconds`."""
+    left = threshold - seconds
+    return min(max(left, LOOKS), threshold / 2) if seconds else threshold / 2
 
 
 def patience_with(budget: Budget, now: float) -> float:

@@ -192,3 +192,102 @@ def test_a_runner_that_was_never_closed_is_ended_at_exit(scenario):
     outcome = scenario.ended(text)
     assert outcome.log == ["returned", "background"]
     assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+BLOCKED = """
+def block():
+    while not os.fstat(2).st_size: pass  # the line
+
+async def main():
+    await asyncio.sleep(0.01)
+    # It ends when the report is there.
+    block()
+    say("went on")
+    loop.stop()
+
+{call}
+"""
+
+
+@pytest.mark.ways("quiesce run")
+@pytest.mark.parametrize("call", CALLS)
+def test_a_blocked_loop_is_reported_while_it_is_blocked(scenario, call):
+    text = HEAD + filled(BLOCKED, call=CALLS[call])
+    with scenario.start(text) as started:
+        outcome = started.end()
+        line = started.line_of("# the line")
+    assert "quiesce: the loop is blocked" in outcome.err
+    assert f"program.py:{line} in block" in outcome.err
+    assert "(task " in outcome.err
+    assert outcome.err.count("quiesce: ") == 1
+    assert (outcome.out, outcome.status) == (["went on"], 0)
+
+
+@pytest.mark.ways("quiesce run")
+def test_a_blocked_loop_of_another_thread_is_reported(scenario):
+    text = """
+    def block():
+        while not os.fstat(2).st_size: pass  # the line
+
+    async def main():
+        block()
+
+    def serve():
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(main())
+        loop.close()
+        say("went on")
+
+    threading.Thread(target=serve).start()
+    """
+    with scenario.start(text) as started:
+        outcome = started.end()
+        line = started.line_of("# the line")
+    assert "quiesce: the loop is blocked" in outcome.err
+    assert f"program.py:{line} in block" in outcome.err
+    assert (outcome.out, outcome.status) == (["went on"], 0)
+
+
+@pytest.mark.ways("quiesce run")
+def test_zero_turns_the_report_off(scenario):
+    text = (
+        HEAD
+        + """
+async def blocks():
+    time.sleep(0.5)
+
+loop.run_until_complete(blocks())
+loop.close()
+"""
+    )
+    off = scenario.ended(text, environment={"QUIESCE_WATCHDOG_MS": "0"})
+    assert off.is_silent
+    on = scenario.ended(text, environment={"QUIESCE_WATCHDOG_MS": "100"})
+    assert on.err.count("quiesce: the loop is blocked") == 1
+
+
+@pytest.mark.ways("quiesce run")
+def test_it_forks_without_a_warning_and_is_watched_afterwards(scenario):
+    text = (
+        HEAD
+        + """
+import warnings
+warnings.simplefilter("always")
+
+async def forks():
+    for _ in range(10):
+        await asyncio.sleep(0.01)
+        if (pid := os.fork()) == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+    await asyncio.sleep(0.01)
+    time.sleep(0.5)
+
+loop.run_until_complete(forks())
+loop.close()
+"""
+    )
+    outcome = scenario.ended(text, environment={"QUIESCE_WATCHDOG_MS": "100"})
+    assert "DeprecationWarning" not in outcome.err
+    assert "quiesce: the loop is blocked" in outcome.err
+    assert outcome.status == 0

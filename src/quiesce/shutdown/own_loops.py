@@ -1,0 +1,104 @@
+"""Tells of blocked loops that a program runs by itself, with no runner.
+
+A runner has a `watchdog`. A program that calls ``loop.run_until_complete()`` has none,
+so under ``quiesce run`` one thread looks at all such loops. It is made when the first
+of them runs.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from quiesce.core import runs
+from quiesce.shutdown.blocked import Pulse, say_blocked
+from quiesce.shutdown.watch_thread import RUNNING, WatchThread
+from quiesce.shutdown.watchdog import is_watched, pause_before_next_look, threshold
+
+
+class OwnLoop:
+    """One loop, in the thread that runs it; it may be gone meanwhile."""
+
+    def __init__(self, loop: Any) -> None:
+        self.pulse = Pulse(loop)
+        self.thread_id = threading.get_ident()
+        # The note of the pulse for the block that was told of last.
+        self.told = 0
+
+    def is_over(self) -> bool:
+        """Tell whether the loop will not run any more."""
+        loop = self.pulse.loop
+        return loop is None or loop.is_closed()
+
+    def look(self, threshold: float) -> float:
+        """Tell, once, of a block above the threshold; return for how long it is."""
+        loop = self.pulse.loop
+        if loop is None or is_watched(loop):
+            return 0.0
+        seconds = self.pulse.blocked_for()
+        if seconds >= threshold:
+            seconds = self.pulse.held_for(seconds)
+        if seconds >= threshold and self.told != self.pulse.seen:
+            self.told = self.pulse.seen
+            say_blocked(loop, self.thread_id, seconds)
+        return seconds
+
+
+class OwnLoops:
+    """All of them; `watch` is to be called with each loop that begins to run."""
+
+    def __init__(self) -> None:
+        self.threshold = 0.0
+        self.known: list[OwnLoop] = []
+        self.thread = WatchThread(self.look, self.start_in_next_iteration)
+
+    def watch(self, loop: Any) -> None:
+        """Look at `loop`, which begins to run in this thread.
+
+        Raises ValueError as `threshold` does.
+        """
+        if is_watched(loop):
+            return
+        seconds = threshold()
+        if seconds is None:
+            return
+        self.threshold = seconds
+        thread_id = threading.get_ident()
+        for known in self.known:
+            if known.pulse.loop is loop and known.thread_id == thread_id:
+                break
+        else:
+            others = [
+                known
+                for known in self.known
+                if not known.is_over() and known.pulse.loop is not loop
+            ]
+            self.known = [*others, OwnLoop(loop)]
+        # A fork may have left it behind.
+        if self.thread not in RUNNING:
+            self.thread.start()
+
+    def start_in_next_iteration(self, _: WatchThread) -> None:
+        """Look again when the fork that goes on is over: see `Watchdog`."""
+        for known in self.known:
+            loop = known.pulse.loop
+            if loop is not None and loop.is_running():
+                try:
+                    loop.call_soon_threadsafe(self.watch, loop)
+                except RuntimeError:
+                    continue
+                return
+        # The next run starts it.
+
+    def look(self) -> float:
+        """Look at all of them; return when to look next. In the thread."""
+        blocked = [known.look(self.threshold) for known in self.known]
+        return min(
+            (pause_before_next_look(each, self.threshold) for each in blocked),
+            default=self.threshold,
+        )
+
+
+def watch_own_loops() -> None:
+    """From now on, tell of each loop that is blocked while no runner runs it."""
+    runs.on_run = OwnLoops().watch
