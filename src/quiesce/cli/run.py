@@ -18,7 +18,7 @@ from quiesce.cli.problem import Problem
 from quiesce.cli.target import Target, enter, find
 from quiesce.core import unretrieved
 from quiesce.errors import Terminated
-from quiesce.shutdown import budget, watchdog
+from quiesce.shutdown import budget, late_status, watchdog
 from quiesce.shutdown.exit_status import die_of
 from quiesce.shutdown.triggers import SIGNALS, HeldSignals, terminate
 
@@ -113,9 +113,9 @@ class LastAct:
         signal.signal(signum, nothing)
 
     def __call__(self) -> None:
-        """End by the signal, if there was one."""
-        if self.signum is not None:
-            die_of(self.signum)
+        """End by the signal, if there was one, be it in a run of an exit function."""
+        for signum in filter(None, [self.signum, *late_status.SIGNUMS]):
+            die_of(signum)
 
 
 def nothing(*_: object) -> None:

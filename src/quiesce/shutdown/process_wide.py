@@ -25,7 +25,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NoReturn
 
-from quiesce.shutdown import processes
+from quiesce.shutdown import late_status, processes
 from quiesce.shutdown.exit_status import (
     ends_by_ctrl_c,
     flush_or_forget,
@@ -60,10 +60,15 @@ def bound_exit(budget: Budget, reason: Reason, *, report: Report | None = None) 
         return
     forget()
     bound = ExitBound(budget, reason, report)
-    BOUNDS.append(bound)
     # Order matters: the last that is registered is called first, and concurrent.futures
     # joins the threads of its pools in such a function.
-    threading._register_atexit(at_exit)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    try:
+        threading._register_atexit(at_exit)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    except RuntimeError:
+        # The run of an exit function: threads have been joined already.
+        late_status.keep()
+        return
+    BOUNDS.append(bound)
     bound.supervisor.start_early()
 
 

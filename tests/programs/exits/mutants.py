@@ -175,6 +175,9 @@ MUTANTS = {
     "nobody looks on at the exit": replaced(
         "shutdown.exit_supervisor:Supervisor", "start"
     ),
+    "the status of an exit function's run is lost": replaced(
+        "shutdown.late_status", "keep"
+    ),
     "unread output is waited for": replaced(
         "shutdown.exit_supervisor", "is_unread", lambda _: False
     ),

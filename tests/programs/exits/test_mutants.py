@@ -131,6 +131,11 @@ FAILS = {
         "an_exit_function_that_never_ends_is_named_and_left",
         {},
     ),
+    "the status of an exit function's run is lost": (
+        "exit_functions",
+        "a_signal_in_one_runs_its_cleanups_and_ends_the_program",
+        {"signum": TERM, "run": "pass"},
+    ),
     "unread output is waited for": (
         "output",
         "a_reader_that_does_not_read_cannot_hold_it",

@@ -1,0 +1,47 @@
+"""The status of a program whose exit functions run a loop that is asked to end.
+
+Python shows what an exit function raises, forgets it and exits as it would have: with
+status 0, most of the time. What asked for the end, or had to be forced, must not be
+lost in this way.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from typing import Any
+
+from quiesce.errors import GraceExceeded, Terminated
+
+# The signals that ended runs in exit functions.
+SIGNUMS: list[int] = []
+
+
+def keep() -> None:
+    """Exit with the status that the run says, unless its exit function catches it."""
+    # Order matters: the hook that was there is called by this one.
+    sys.unraisablehook = functools.partial(note, sys.unraisablehook)
+
+
+def note(show: Any, unraisable: Any) -> None:
+    """Note how a run ended, if that is what is shown; let `show` show the rest."""
+    error = unraisable.exc_value
+    if not isinstance(error, (Terminated, GraceExceeded)):
+        show(unraisable)
+        return
+    if isinstance(error, Terminated):
+        SIGNUMS.append(error.signum)
+    # What `sys` has is what the interpreter takes down last.
+    sys.__dict__["_quiesce_late_status"] = LastOfAll(error.code)
+
+
+class LastOfAll:
+    """Ends the process with a status when it is taken down itself."""
+
+    def __init__(self, status: Any) -> None:
+        # By then no module can be relied on.
+        self.leave = functools.partial(os._exit, status)
+
+    def __del__(self) -> None:
+        self.leave()
