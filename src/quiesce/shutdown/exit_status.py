@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import signal
+import stat
 import sys
 import threading
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 # Seconds for exit functions and unread output, where the process must go.
 LAST_ACTS = 0.4
@@ -73,12 +75,21 @@ def flush_or_forget() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
-        except (AttributeError, OSError, ValueError):
+        except (AttributeError, ValueError):
             continue
+        except OSError as error:
+            if has_no_reader(stream, error):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
+
+
+def has_no_reader(stream: TextIO, error: OSError) -> bool:
+    """Tell whether `error` says that the pipe's reader or the terminal has gone."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    # What a disk says so is lost data, and worth Python's status 120.
+    return error.errno == errno.EIO and stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)
 
 
 def keep_quiet(interrupt: BaseException) -> None:
