@@ -1,0 +1,108 @@
+"""A fork in the middle of a run: the child has a copy of a loop that is not its own"""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.programs.exits.scenario import filled
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+# The parent's loop must still hear of connections, threads and signals afterwards.
+FORKS = """
+import socket
+
+parent = os.getpid()
+
+def mine():
+    return "parent" if os.getpid() == parent else "child"
+
+async def background():
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        await asyncio.sleep(0.05)
+        log(f"background of {mine()}")
+
+async def answers():
+    here, there = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=here)
+    there.send(b"line\\n")
+    await reader.readline()
+    await asyncio.to_thread(there.send, b"line\\n")
+    await reader.readline()
+    writer.close()
+    there.close()
+
+async def main():
+    task = asyncio.create_task(background())
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    await answers()
+    child = os.fork()
+    if child == 0:
+        {child}
+    while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+        await asyncio.sleep(0.01)
+    log(os.waitstatus_to_exitcode(ended[1]))
+    await answers()
+    {parent}
+
+run(main())
+"""
+CHILDREN = {
+    "os._exit": ("os._exit(7)", 7, []),
+    "sys.exit": ("sys.exit(7)", 7, ["background of child"]),
+    "an error": ("raise ValueError('of the child')", 1, ["background of child"]),
+    "a return": ("return", 0, ["background of child"]),
+    "an own run": (
+        """
+        async def childs():
+            start("the child's own", 0.05)
+            await asyncio.sleep(0.01)
+
+        run(childs())
+        os._exit(7)
+        """,
+        7,
+        ["the child's own"],
+    ),
+}
+
+
+@pytest.mark.parametrize("how", CHILDREN)
+def test_a_child_leaves_its_parent_untouched_however_it_ends(scenario, how):
+    child, status, logged = CHILDREN[how]
+    outcome = scenario.ended(filled(FORKS, child=child, parent="log('went on')"))
+    assert outcome.log == [*logged, str(status), "went on", "background of parent"]
+    assert outcome.status == 0
+    assert outcome.tracebacks == (how == "an error")
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+@pytest.mark.parametrize("how", CHILDREN)
+def test_a_signal_after_it_ends_the_parent_as_ever(scenario, how, signum):
+    child, status, logged = CHILDREN[how]
+    parent = "asyncio.get_running_loop().call_soon(say)\nawait asyncio.sleep(3600)"
+    outcome = scenario.interrupted(filled(FORKS, child=child, parent=parent), by=signum)
+    assert outcome.log == [*logged, str(status), "background of parent"]
+    assert outcome.tells(signum)
+    assert outcome.gone_within(0.5)
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_child_that_goes_on_with_the_coroutine_can_be_ended(scenario, signum):
+    child = """
+        with contextlib.suppress(asyncio.CancelledError):
+            say(os.getpid())
+            await asyncio.sleep(3600)
+        os._exit(7)
+    """
+    with scenario.start(filled(FORKS, child=child, parent="pass")) as program:
+        pid = int(program.wait_for(""))
+        import os
+
+        os.kill(pid, signum)
+        outcome = program.end()
+    assert outcome.log[-1] == "background of parent"
+    assert outcome.status == 0
