@@ -160,6 +160,15 @@ class Asking:
             return min(budget.at(share), budget.cut)
         return budget.cut
 
+    def hurry_if_due(self, tasks: Iterable[Any]) -> bool:
+        """Ask `tasks` again and name them once there is a hurry; tell if it is new."""
+        sequence = self.sequence
+        if not sequence.hurried or sequence.said_hurried:
+            return False
+        sequence.say_hurried()
+        self.ask_again(tasks)
+        return True
+
     def insist_if_due(self, pending: set[Any]) -> bool:
         """Ask again those whose time has come; tell whether it had."""
         due = False

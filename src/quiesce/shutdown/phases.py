@@ -70,9 +70,7 @@ def end_main(sequence: Sequence) -> None:
         )
         return
     while not sequence.main.done() and time.monotonic() < budget.cut:
-        if sequence.hurried and not sequence.said_hurried:
-            sequence.say_hurried()
-            asking.ask_again([sequence.main])
+        asking.hurry_if_due([sequence.main])
         asking.insist_if_due({sequence.main})
         sequence.wait_for([sequence.main], asking.next_moment())
     if not sequence.main.done():
@@ -93,10 +91,7 @@ def end_rest(sequence: Sequence) -> None:
     if sequence.main is not None and not sequence.main.done():
         asking.asked.add(sequence.main)
     while asking.look() and time.monotonic() < sequence.budget.cut:
-        if sequence.hurried and not sequence.said_hurried:
-            sequence.say_hurried()
-            asking.ask_again(asking.left)
-        elif not asking.insist_if_due(asking.left):
+        if not (asking.hurry_if_due(asking.left) or asking.insist_if_due(asking.left)):
             asking.next_round()
         finish_round(sequence)
 
