@@ -21,6 +21,9 @@ SAID_ALREADY = frozenset({"message", "exception"})
 # Up to 3.12.2 a stream asks its handler for an exception also if that was cancelled.
 ASKS_THE_CANCELLED = "StreamReaderProtocol.connection_made.<locals>.callback"
 
+# What a stream says of its handler, also if that has called ``sys.exit()``.
+OF_A_HANDLER = "Unhandled exception in client_connected_cb"
+
 
 def callback_failed(handle: Any, error: BaseException) -> None:
     """Report that the callback of `handle` raised."""
@@ -149,6 +152,12 @@ def handler_failed(loop: Any, error: BaseException, context: dict[str, Any]) -> 
 def log_failure(context: dict[str, Any], running: Any) -> None:
     """Log `context` as one error; `running` is what debug mode sees running."""
     exception = context.get("exception")
+    if (
+        isinstance(exception, (SystemExit, KeyboardInterrupt))
+        and context.get("message") == OF_A_HANDLER
+    ):
+        # It is not lost: the call that runs the loop raises it.
+        return
     exc_info = (
         (type(exception), exception, exception.__traceback__)
         if exception is not None
