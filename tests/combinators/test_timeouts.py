@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 
@@ -336,3 +338,20 @@ async def test_in_an_eagerly_started_task_it_limits_that_task():
     task = quiesce.Task(limited(), loop=get_running_loop(), eager_start=True)
     with pytest.raises(TimeoutError):
         await task
+
+
+@in_loop
+@pytest.mark.parametrize("delay", [Decimal("0.1"), "0.1"])
+async def test_what_cannot_be_added_to_a_time_is_refused_as_by_asyncio(delay):
+    with pytest.raises(TypeError) as refused:
+        asyncio.timeout(delay)
+    with pytest.raises(TypeError) as error:
+        timeout(delay)
+    assert str(error.value) == str(refused.value)
+
+
+@in_loop
+@pytest.mark.parametrize("delay", [60, True, Fraction(60), float("inf")])
+async def test_any_number_that_can_be_added_to_a_time_is_a_delay(delay):
+    async with timeout(delay) as limit:
+        assert limit.when() >= get_running_loop().time()

@@ -51,6 +51,9 @@ def limit_of(delay: float | None, for_wait_for: bool) -> Timeout:
     if delay is None:
         limit.begin_life(0.0, False)
     else:
+        if type(delay) is not float:
+            # What cannot be added to a time, such as a Decimal, is refused.
+            delay = 0.0 + delay
         length = delay
         limit.begin_life(time_of(loop) + length, True)
         limit.length = length
