@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 from datetime import datetime
 
@@ -116,7 +117,6 @@ def test_the_reason_is_said(capfd, words):
 
 STATUSES = {0: Reason(RETURNED), 1: REASONS["main raised LookupError"]} | {
     3: REASONS["sys.exit(3)"],
-    130: REASONS["KeyboardInterrupt"],
     143: SIGTERM,
 }
 
@@ -124,6 +124,13 @@ STATUSES = {0: Reason(RETURNED), 1: REASONS["main raised LookupError"]} | {
 @pytest.mark.parametrize("status", STATUSES)
 def test_a_reason_has_its_exit_status(status):
     assert STATUSES[status].status == status
+
+
+@pytest.mark.parametrize(
+    "reason", [REASONS["KeyboardInterrupt"], Reason(SIGNALLED, signum=signal.SIGINT)]
+)
+def test_after_a_ctrl_c_only_a_forced_end_has_a_known_status(reason):
+    assert (reason.status, reason.forced_status) == (None, 130)
 
 
 def test_the_report_is_written_as_json(tmp_path):

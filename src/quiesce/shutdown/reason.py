@@ -51,8 +51,12 @@ class Reason:
     def status(self) -> int | None:
         """The exit status if nothing has to be forced; None if nobody knows.
 
-        It is another one if the program deals with the reason itself.
+        Nobody does after a Ctrl-C: main may have dealt with it, or raised an error of
+        its own, and many programs catch KeyboardInterrupt and end with 0. That they
+        catch another exception, which is then known here, is not expected.
         """
+        if self.is_ctrl_c:
+            return None
         if self.signum is not None:
             return 128 + self.signum
         if self.error is not None:
@@ -60,12 +64,17 @@ class Reason:
         return 0 if self.kind == RETURNED else None
 
     @property
+    def is_ctrl_c(self) -> bool:
+        """Whether it comes out as KeyboardInterrupt."""
+        return self.signum == signal.SIGINT or isinstance(self.error, KeyboardInterrupt)
+
+    @property
     def forced_status(self) -> int:
         """The exit status if the grace is used up; never 0."""
+        if self.is_ctrl_c:
+            return 128 + signal.SIGINT
         if self.signum is not None:
             return 128 + self.signum
-        if isinstance(self.error, KeyboardInterrupt):
-            return 128 + signal.SIGINT
         return FORCED_STATUS
 
 
@@ -79,9 +88,7 @@ def name_of(signum: int) -> str:
 
 
 def status_of(error: BaseException) -> int:
-    """Return the exit status of a program out of which `error` comes."""
-    if isinstance(error, KeyboardInterrupt):
-        return 128 + signal.SIGINT
+    """Return the exit status of a program out of which `error` comes, no Ctrl-C."""
     if not isinstance(error, SystemExit):
         return 1
     if isinstance(error.code, int):

@@ -19,7 +19,7 @@ from quiesce.shutdown import children, connections, survivors
 from quiesce.shutdown.asking import Asking
 from quiesce.shutdown.budget import AT_ONCE
 from quiesce.shutdown.phases import PHASES, REST
-from quiesce.shutdown.reason import status_of
+from quiesce.shutdown.reason import EXITED, Reason
 from quiesce.shutdown.remains import remains_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from quiesce.shutdown.budget import Budget
     from quiesce.shutdown.phases import Phase
-    from quiesce.shutdown.reason import Reason
     from quiesce.shutdown.report import Report
     from quiesce.shutdown.survivor import Survivor
 
@@ -122,7 +121,7 @@ class Sequence:
         if self.forced:
             return self.reason.forced_status
         if self.interruption is not None and self.reason.error is None:
-            return status_of(self.interruption)
+            return Reason(EXITED, error=self.interruption).status
         return self.reason.status
 
     def forget(self) -> None:

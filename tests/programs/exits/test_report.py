@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.programs.exits.scenario import filled
+
 pytestmark = pytest.mark.ways("quiesce.run", "quiesce run")
 
 STUBBORN = """
@@ -140,6 +142,43 @@ def test_a_function_is_handed_the_report(scenario):
     """
     outcome = scenario.interrupted(text, by=signal.SIGTERM)
     assert outcome.log == ["main", "SIGTERM"]
+
+
+DEALS_WITH_CTRL_C = """
+async def main():
+    say()
+    try:
+        await sleeper("main")
+    except asyncio.CancelledError:
+        {in_main}
+
+try:
+    run(main())
+except BaseException as error:
+    {outside}
+"""
+ENDS = {
+    "main returns": ("return", "raise", 0, 0),
+    "main raises": ("raise ValueError", "raise", 1, None),
+    "main exits": ("sys.exit(3)", "raise", 3, 3),
+    "its caller catches it": ("raise", "pass", 0, None),
+    "nobody does": ("raise", "raise", -signal.SIGINT, None),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_the_report_says_no_wrong_status_after_a_ctrl_c(scenario, end):
+    in_main, outside, status, reported = ENDS[end]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report.json"
+        outcome = scenario.interrupted(
+            filled(DEALS_WITH_CTRL_C, in_main=in_main, outside=outside),
+            by=signal.SIGINT,
+            environment={"QUIESCE_REPORT": str(path)},
+        )
+        report = json.loads(path.read_text())
+    assert outcome.status == status
+    assert report["status"] == reported
 
 
 @pytest.mark.parametrize("stderr", ["os.close(2)", "sys.stderr.close()"])
