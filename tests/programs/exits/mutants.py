@@ -193,6 +193,7 @@ MUTANTS = {
         "shutdown.interruption:Interruption", "interrupt"
     ),
     "the deadline is not held": replaced("shutdown.watchdog:Watchdog", "hold"),
+    "only runners are watched": replaced("shutdown.own_loops", "say_blocked"),
     "nothing guards against C": replaced("shutdown.guard:Guard", "stand"),
     # quiesce run
     "open loops stay open": replaced("cli.run", "end_open_loops"),
