@@ -180,5 +180,8 @@ def test_the_request_in_flight_is_answered_and_the_cleanup_runs(
     first, *lines = [line for line in server.lines if not line.startswith(CHATTER)]
     assert first.startswith(f"app: {loop}.")
     expected, last = ENDS[program, signum]
+    if way == "python":
+        # asyncio may complain of a transport that aiohttp has left open.
+        lines = [line for line in lines if line.startswith("app: ")]
     assert lines == ["app: in flight", "app: answers", "app: cleaned up", *last]
     assert status == expected

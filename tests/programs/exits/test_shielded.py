@@ -109,12 +109,6 @@ def test_a_shielded_job_of_which_the_caller_timed_out_is_spared(scenario):
 
 def test_what_a_shielded_job_waits_for_is_spared_too(scenario):
     text = """
-    async def connection(requests):
-        while True:
-            reply = await requests.get()
-            await asyncio.sleep(0.05)
-            reply.set_result("saved")
-
     async def commit():
         async with asyncio.TaskGroup() as group:
             first = group.create_task(asyncio.sleep(0.3, "first"))
