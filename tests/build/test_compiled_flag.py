@@ -10,6 +10,8 @@ from tests.build import declarations
 ASKS = {
     # gives the flag of the C side to Python, as quiesce.COMPILED
     "quiesce/core/scheduler.py": 1,
+    # knows our own code by its frames, which compiled code has only in tracebacks
+    "quiesce/shutdown/interruption.py": 1,
     # says which mode runs, and what is missing if it is the slower one
     "quiesce/cli/doctor.py": 2,
 }
