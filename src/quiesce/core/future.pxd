@@ -14,6 +14,7 @@ cdef object CancelledError
 cdef object InvalidStateError
 cdef object STATE_NAMES
 cdef object TELL
+cdef object WOKEN_STEP
 
 
 cdef class Future:

@@ -41,6 +41,7 @@ from quiesce.core import (
     shielding,
 )
 from quiesce.core.handle import Handle, make_handle, tell
+from quiesce.core.other_tasks import WOKEN_STEP
 from quiesce.core.ready import ReadyQueue
 from quiesce.core.unretrieved import Unretrieved
 
@@ -334,6 +335,8 @@ class Future:
             tell(waiter, self)
             self._ready.push(waiter)
         else:
+            if type(waiter) is WOKEN_STEP:
+                waiter = self._loop.other_tasks.watched(waiter)
             self._ready.push(make_handle(waiter, (self,), self._loop, context))
 
     def finish(self, result: object) -> None:

@@ -5,8 +5,9 @@ its tasks weakly, so one that nobody else refers to may vanish half-way, and tel
 its failure when it is collected, which is never for one that is held somewhere. Here
 each is held until it is done, and its failure is noted then.
 
-It is known by its first step, which it queues with ``call_soon``, or by its factory, if
-it is eager.
+A done callback of ours could be seen in the task's text. So the loop looks at it after
+each of its steps: those come as callbacks of two types in C, for a step that waited for
+nothing and for one that a future wakes.
 """
 
 # asyncio's inner names have no types.
@@ -15,22 +16,17 @@ it is eager.
 from __future__ import annotations
 
 import asyncio
-from contextvars import Context
-from types import MethodType
+from types import BuiltinMethodType, MethodType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from quiesce.core.unretrieved import Unretrieved
+    from collections.abc import Callable
 
-CLASSES = (asyncio.Task, asyncio.tasks._PyTask)
+    from quiesce.core.unretrieved import Unretrieved
 
 
 class OtherTasks:
-    """The tasks of one loop that are asyncio's own and not done.
-
-    Each has this as its first callback: `call_soon` knows it, and asks here at once,
-    when the task still knows its other callbacks.
-    """
+    """The tasks of one loop that are asyncio's own and not done."""
 
     __slots__ = ("pending", "unretrieved")
 
@@ -38,35 +34,68 @@ class OtherTasks:
         self.unretrieved = unretrieved
         self.pending: set[Any] = set()
 
-    def __call__(self, task: Any) -> None:
-        """Do nothing: what is to be done was done when this was queued."""
+    def watched(self, callback: Any) -> Any:
+        """Return what to call for `callback`, of one of the types below."""
+        task = callback.__self__
+        if not is_asyncios(task):
+            return callback
+        self.hold(task)
+        return WatchedStep(callback, task, self)
 
     def hold(self, task: Any) -> None:
-        """Hold `task` until it is done; harmless if repeated."""
+        """Hold `task` until it is done."""
         if task.done():
             # An eager one.
-            self.forget(task)
-        elif task not in self.pending:
+            self.forget(task, ())
+        else:
             self.pending.add(task)
-            task.add_done_callback(self, context=Context())
 
-    def forget(self, task: Any) -> None:
-        """Let go of `task`, which is done, and note its failure."""
+    def forget(self, task: Any, waiters: Any) -> None:
+        """Let go of `task`, which is done; note its failure, if that is one.
+
+        `waiters` are the callbacks that it had. What is no Exception ends the run of
+        the loop, where it cannot be overlooked.
+        """
         self.pending.discard(task)
-        # Whether anybody asks for that cannot be told yet. What is no Exception ends
-        # the run of the loop, where it cannot be overlooked.
         if isinstance(getattr(task, "_exception", None), Exception):
-            others = [pair for pair in task._callbacks or () if pair[0] is not self]
-            self.unretrieved.note(task, others)
+            self.unretrieved.note(task, waiters)
 
     def clear(self) -> None:
         """Hold none of them any more: the loop is closed."""
         self.pending.clear()
 
 
+class WatchedStep:
+    """A step of a task; afterwards it looks whether that was the last one."""
+
+    __slots__ = ("__self__", "others", "step")
+
+    def __init__(
+        self, step: Callable[..., object], task: Any, others: OtherTasks
+    ) -> None:
+        self.step = step
+        # Who shows a callback shows the task.
+        self.__self__ = task
+        self.others = others
+
+    def __call__(self, *args: Any) -> None:
+        """Do the step."""
+        task = self.__self__
+        if task.done():
+            # The step says itself that it comes too late.
+            self.step(*args)
+            return
+        waiters = task._callbacks
+        try:
+            self.step(*args)
+        finally:
+            if task.done():
+                self.others.forget(task, waiters)
+
+
 def is_asyncios(task: Any) -> bool:
     """Tell whether `task` is one of asyncio's own, which ours only seem to be."""
-    return issubclass(type(task), CLASSES)
+    return issubclass(type(task), asyncio.Task)
 
 
 class Listener:
@@ -83,10 +112,11 @@ class Listener:
         self.step = callback
 
 
-def type_of_steps() -> type | None:
-    """Return the type of the callbacks that are steps of `asyncio.Task`.
+def step_types() -> tuple[type | None, type | None]:
+    """Return the types of the callbacks that may be steps of an `asyncio.Task`.
 
-    None where asyncio has no tasks in C: those in Python queue a plain method.
+    The first is of a step that waits for nothing, the other of one that a future wakes.
+    Nothing where asyncio has no tasks in C: those in Python queue a plain method.
     """
 
     async def never() -> None:
@@ -98,4 +128,7 @@ def type_of_steps() -> type | None:
     task._log_destroy_pending = False
     coroutine.close()
     kind: type = type(listener.step)
-    return None if kind is MethodType else kind
+    return (None, None) if kind is MethodType else (kind, BuiltinMethodType)
+
+
+FREE_STEP, WOKEN_STEP = step_types()

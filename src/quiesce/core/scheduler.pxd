@@ -14,7 +14,7 @@ from quiesce.core.ready cimport ReadyQueue
 from quiesce.core.task cimport Task, new_task
 from quiesce.core.timers cimport TimerHandle, TimerHeap, make_timer
 
-cdef object CoroutineType, ASYNCIO_STEP
+cdef object CoroutineType, FREE_STEP, WOKEN_STEP
 
 
 cdef class Scheduler:

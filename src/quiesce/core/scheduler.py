@@ -38,7 +38,7 @@ from quiesce.core.handle import make_handle, make_thread_safe_handle
 from quiesce.core.hooks import SlowCallbackLog
 from quiesce.core.interrupts import Interrupts
 from quiesce.core.origins import OriginTracking
-from quiesce.core.other_tasks import OtherTasks, is_asyncios, type_of_steps
+from quiesce.core.other_tasks import FREE_STEP, WOKEN_STEP, OtherTasks, is_asyncios
 from quiesce.core.pending import PendingTasks
 from quiesce.core.ready import ReadyQueue
 from quiesce.core.task import Task, new_task
@@ -61,8 +61,6 @@ T = TypeVar("T")
 COMPILED = bool(native.COMPILED)
 
 CoroutineType = types.CoroutineType
-# What asyncio's own tasks queue for each step that waits for nothing, first of all.
-ASYNCIO_STEP = type_of_steps()
 
 
 class Scheduler:
@@ -266,10 +264,8 @@ class Scheduler:
             self.check_closed()
         if self.has_incoming:
             iteration.queue_incoming(self)
-        if type(callback) is ASYNCIO_STEP:
-            self.other_tasks.hold(callback.__self__)  # pyright: ignore[reportFunctionMemberAccess]
-        elif callback is self.other_tasks:
-            self.other_tasks.forget(args[0])
+        if type(callback) is FREE_STEP or type(callback) is WOKEN_STEP:
+            callback = self.other_tasks.watched(callback)
         handle = make_handle(
             callback, args, self, native.copy_context() if context is None else context
         )
