@@ -89,6 +89,21 @@ def test_what_was_reported_is_not_reported_again_when_it_is_collected():
     assert quiesce.run(main()) == 1
 
 
+@pytest.mark.parametrize("make", [asyncio.Task, asyncio.create_task])
+def test_a_failure_is_reported_at_once_where_nobody_holds_the_task(make):
+    async def main():
+        reports = Reports()
+        gc.disable()
+        try:
+            make(fail())
+            await settle()
+            return reports.messages
+        finally:
+            gc.enable()
+
+    assert quiesce.run(main()) == [NEVER]
+
+
 def test_one_timer_reports_all_that_failed():
     async def main():
         reports = Reports(after=0.01)

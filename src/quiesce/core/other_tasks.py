@@ -80,17 +80,16 @@ class WatchedStep:
 
     def __call__(self, *args: Any) -> None:
         """Do the step."""
-        task = self.__self__
-        if task.done():
-            # The step says itself that it comes too late.
-            self.step(*args)
-            return
-        waiters = task._callbacks
+        task: Any = self.__self__
+        waiters: Any = None if task.done() else task._callbacks
         try:
             self.step(*args)
         finally:
-            if task.done():
+            if task in self.others.pending and task.done():
                 self.others.forget(task, waiters)
+            # The frame may be in the traceback of an error: see "Cycles" in `task`.
+            self = task = waiters = None  # noqa: PLW0642
+            args = ()
 
 
 def is_asyncios(task: Any) -> bool:

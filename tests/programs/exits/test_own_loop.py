@@ -238,7 +238,9 @@ def test_a_blocked_loop_of_another_thread_is_reported(scenario):
         loop.close()
         say("went on")
 
-    threading.Thread(target=serve).start()
+    thread = threading.Thread(target=serve)
+    thread.start()
+    thread.join()
     """
     with scenario.start(text) as started:
         outcome = started.end()
