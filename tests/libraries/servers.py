@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 FOLDER = Path(__file__).parent
 # A key and a certificate that it signed itself, of use to nobody but these tests.
@@ -93,6 +94,17 @@ def url_of(server):
     """Where a server says that it listens: uvicorn or gunicorn."""
     line = server.wait_for("http")
     return next(word for word in line.split() if word.startswith("http"))
+
+
+def wait_until_it_listens(url):
+    """Return once connections are accepted there; uvicorn's workers do not tell."""
+    address = urlsplit(url)
+    while True:
+        try:
+            socket.create_connection((address.hostname, address.port)).close()
+        except ConnectionRefusedError:
+            continue
+        return
 
 
 def free_ports(count):

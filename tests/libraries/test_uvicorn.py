@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.libraries.servers import url_of, uvicorn
+from tests.libraries.servers import url_of, uvicorn, wait_until_it_listens
 
 httpx = pytest.importorskip("httpx")
 pytest.importorskip("uvicorn")
@@ -102,6 +102,7 @@ def test_two_worker_processes_both_answer_and_end(run):
     with uvicorn("--workers", 2) as server:
         url = url_of(server)
         server.wait_for("Application startup complete", times=2)
+        wait_until_it_listens(url)
 
         async def who():
             async with httpx.AsyncClient(timeout=None) as client:
