@@ -96,10 +96,10 @@ def url_of(server):
     return next(word for word in line.split() if word.startswith("http"))
 
 
-def wait_until_it_listens(url):
-    """Return once connections are accepted there; uvicorn's workers do not tell."""
-    address = urlsplit(url)
-    while True:
+def wait_until_it_listens(server):
+    """Return once a server accepts connections; uvicorn's workers do not tell."""
+    address = urlsplit(url_of(server))
+    while not server.ended:
         try:
             socket.create_connection((address.hostname, address.port)).close()
         except ConnectionRefusedError:

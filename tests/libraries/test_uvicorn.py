@@ -102,7 +102,7 @@ def test_two_worker_processes_both_answer_and_end(run):
     with uvicorn("--workers", 2) as server:
         url = url_of(server)
         server.wait_for("Application startup complete", times=2)
-        wait_until_it_listens(url)
+        wait_until_it_listens(server)
 
         async def who():
             async with httpx.AsyncClient(timeout=None) as client:
