@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import sys
+import textwrap
 from collections import Counter
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from tests.programs.exits.ways import OURS, WAYS, chosen
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[2] / "docs" / "exits.md"
+MUTANTS = f"{__package__}.test_mutants"
+# Characters of a sentence.
+LONGEST = 120
 BEGIN, END = "<!-- begin of the table -->", "<!-- end of the table -->"
 
 
@@ -34,7 +38,11 @@ class Recorder:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items):
         # What tests the scenarios themselves is no row.
-        items[:] = filter(is_scenario, items)
+        items[:] = [
+            item
+            for item in items
+            if is_scenario(item) and item.module.__name__ != MUTANTS
+        ]
         for item in items:
             way = item.callspec.params["scenario"]
             others = [
@@ -46,9 +54,11 @@ class Recorder:
             if others:
                 sentence += f" ({', '.join(others)})"
             subject = (item.module.__doc__ or "").splitlines()[0]
-            self.subjects[item.nodeid] = subject, sentence, way
+            self.subjects[item.nodeid] = subject, cell(sentence), way
 
     def pytest_runtest_logreport(self, report):
+        if report.outcome == "skipped":
+            return
         if report.when == "call" or report.outcome == "failed":
             subject, sentence, way = self.subjects[report.nodeid]
             row = self.results.setdefault(subject, {}).setdefault(sentence, {})
@@ -72,6 +82,11 @@ def main(arguments):
     return not all(row.get(way, True) for row in rows for way in OURS)
 
 
+def cell(text):
+    """Return `text`, which may be that of a program, on one line of a table."""
+    return textwrap.shorten(text, LONGEST, placeholder=" ...").replace("|", "\\|")
+
+
 def heading(ways):
     mode = "compiled" if quiesce.COMPILED else "interpreted"
     return (
@@ -89,7 +104,7 @@ def table(results, ways):
         yield f"| **{subject}** |" + " |" * len(ways)
         for sentence, row in rows.items():
             passed.update(way for way in row if row[way])
-            tried.update(row)
+            tried.update(row.keys())
             marks = [{True: "yes", False: "**no**"}.get(row.get(w), "") for w in ways]
             yield f"| {sentence} | {' | '.join(marks)} |"
     totals = [f"**{passed[way]} of {tried[way]}**" for way in ways]
