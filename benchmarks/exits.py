@@ -92,8 +92,7 @@ def measured(cleanup: str, count: int, names: list[str], rounds: int) -> dict[st
             seconds[name] = min(seconds[name], took)
             memory[name] = min(memory[name], most)
     ratio = seconds["asyncio"] / seconds["quiesce"]
-    # With few tasks the memory is that of the modules, and ours are more.
-    lean = count < max(COUNTS) or memory["quiesce"] <= memory["asyncio"]
+    lean = memory["quiesce"] <= memory["asyncio"]
     met = lean and ratio >= (BAR if count == max(COUNTS) else 1.0)
     shown = "  ".join(
         f"{name} {seconds[name]:6.3f} s {memory[name] / 1024:5.0f} MiB"

@@ -114,7 +114,8 @@ class LastAct:
 
     def __call__(self) -> None:
         """End by the signal, if there was one, be it in a run of an exit function."""
-        for signum in filter(None, [self.signum, *late_status.SIGNUMS]):
+        signum = self.signum or next(iter(late_status.SIGNUMS), None)
+        if signum is not None:
             die_of(signum)
 
 

@@ -62,6 +62,11 @@ class Pulse:
             return 0.0
         return now - self.seen_at
 
+    def held_above(self, threshold: float) -> float:
+        """Return what `blocked_for` does; above `threshold`, what `held_for` does."""
+        seconds = self.blocked_for()
+        return self.held_for(seconds) if seconds >= threshold else seconds
+
     def held_for(self, seconds: float) -> float:
         """Return how much of `seconds`, what `blocked_for` said, is the line's doing.
 

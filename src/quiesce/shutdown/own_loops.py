@@ -35,9 +35,7 @@ class OwnLoop:
         loop = self.pulse.loop
         if loop is None or is_watched(loop):
             return 0.0
-        seconds = self.pulse.blocked_for()
-        if seconds >= threshold:
-            seconds = self.pulse.held_for(seconds)
+        seconds = self.pulse.held_above(threshold)
         if seconds >= threshold and self.told != self.pulse.seen:
             self.told = self.pulse.seen
             say_blocked(loop, self.thread_id, seconds)

@@ -150,9 +150,7 @@ class ExitBound:
         run_last_acts()
         if self.is_forced:
             self.leave()
-        if self.signum is None:
-            flush_output()
-        else:
+        if self.signum is not None:
             flush_or_forget()
         if daemons():
             self.supervisor.keeps = put_aside_buffers()

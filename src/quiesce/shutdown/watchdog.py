@@ -137,9 +137,7 @@ class Watchdog:
     def look_while_running(self) -> float | None:
         """Tell of a block above the threshold; return when to look next."""
         assert self.threshold is not None
-        seconds = self.pulse.blocked_for()
-        if seconds >= self.threshold:
-            seconds = self.pulse.held_for(seconds)
+        seconds = self.pulse.held_above(self.threshold)
         if seconds >= self.threshold:
             self.tell(seconds)
         return pause_before_next_look(seconds, self.threshold)
