@@ -56,6 +56,9 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         super().__init__(new_poller() if poller is None else poller, clock)
         self.executor = DefaultExecutor(self)
         self.signal_handlers = SignalHandlers(self)
+        if poller is None:
+            # One that is simulated does not sleep.
+            self.interrupts.wakeup = self.signal_handlers
         # Those that have not ended.
         self.children: WeakSet[ChildTransport] = WeakSet()
 

@@ -53,6 +53,83 @@ def test_a_signal_that_another_thread_gets_wakes_the_loop(loop):
     thread.join()
 
 
+@pytest.fixture
+def usr1():
+    """SIGUSR1, without its handler once the test is over."""
+    former = signal.getsignal(signal.SIGUSR1)
+    yield signal.SIGUSR1
+    signal.signal(signal.SIGUSR1, former)
+
+
+def test_a_handler_of_the_programs_own_is_called_also_as_the_loop_falls_asleep(
+    loop, usr1
+):
+    heard = []
+
+    def handle(*_):
+        heard.append("signal")
+        loop.call_soon_threadsafe(loop.stop)
+
+    signal.signal(usr1, handle)
+    main = threading.get_ident()
+    begun = threading.Semaphore(0)
+
+    def send_once_per_run():
+        for _ in range(1000):
+            begun.acquire()
+            signal.pthread_kill(main, usr1)
+
+    thread = threading.Thread(target=send_once_per_run, daemon=True)
+    thread.start()
+    for _ in range(1000):
+        loop.call_soon(begun.release)
+        late = loop.call_later(20, loop.stop)
+        loop.run_forever()
+        late.cancel()
+        assert heard.pop() == "signal"
+    thread.join()
+
+
+def test_only_while_the_loop_runs_signals_are_written_to_it(loop, run):
+    async def heard_by():
+        return signal.set_wakeup_fd(-1)
+
+    assert run(heard_by()) != -1
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_who_reads_signals_already_goes_on_to_read_them(loop, run, usr1):
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    signal.signal(usr1, lambda *_: None)
+    signal.set_wakeup_fd(write_end)
+    for _ in range(2):
+        run(asyncio.sleep(0))
+        loop.call_soon(send, usr1)
+        run(asyncio.sleep(0.01))
+        assert os.read(read_end, 100) == bytes([usr1])
+    assert signal.set_wakeup_fd(-1) == write_end
+    os.close(read_end)
+    os.close(write_end)
+
+
+def test_a_forked_child_does_not_wake_its_parent_by_its_signals(loop, run):
+    seen = asyncio.Queue()
+    loop.add_signal_handler(signal.SIGUSR1, seen.put_nowait, "parent's")
+
+    def fork():
+        if (child := os.fork()) == 0:
+            try:
+                send(signal.SIGUSR1)
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        loop.call_later(0.01, seen.put_nowait, "nothing")
+
+    loop.call_soon(fork)
+    assert run(seen.get()) == "nothing"
+
+
 def test_a_second_callback_takes_the_place_of_the_first(loop, run):
     seen = asyncio.Queue()
     loop.add_signal_handler(signal.SIGUSR1, seen.put_nowait, "first")

@@ -22,6 +22,18 @@ class Observer(Protocol):
         ...
 
 
+class SignalWakeup(Protocol):
+    """What lets a signal wake a loop; told about each run, in the loop's thread."""
+
+    def begin_run(self) -> None:
+        """Let signals wake the loop, which begins to run."""
+        ...
+
+    def end_run(self) -> None:
+        """Take note that the loop runs no more."""
+        ...
+
+
 class SlowCallbackLog:
     """Debug mode's log of what holds the loop for too long.
 

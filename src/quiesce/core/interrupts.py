@@ -25,6 +25,8 @@ from quiesce.core import native
 if TYPE_CHECKING:
     from types import CodeType, FrameType
 
+    from quiesce.core.hooks import SignalWakeup
+
 # Seconds for which an interrupt is held at most, if another one comes.
 PATIENCE = 0.5
 
@@ -43,6 +45,18 @@ class Interrupts:
     def __init__(self, loop: Any) -> None:
         self.loop = loop
         self.held_since = 0.0
+        # What lets a signal wake a loop that sleeps; the loop that has it sets it.
+        self.wakeup: SignalWakeup | None = None
+
+    def begin_run(self) -> None:
+        """See to it that no signal of this run finds the loop asleep."""
+        if self.wakeup is not None:
+            self.wakeup.begin_run()
+
+    def end_run(self) -> None:
+        """Leave signals to others again."""
+        if self.wakeup is not None:
+            self.wakeup.end_run()
 
     def hold(self) -> bool:
         """Hold from now on what finds us at work, if nobody does; return whether so."""

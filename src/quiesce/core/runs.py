@@ -80,6 +80,7 @@ def begin_run(loop: Scheduler) -> None:
     loop.run_from = cancel_request.place_here()
     loop.async_generators.install_hooks()
     loop.origins.set(loop.debug)
+    loop.interrupts.begin_run()
     events._set_running_loop(loop)
     if loop.has_incoming:
         iteration.queue_incoming(loop)
@@ -94,6 +95,7 @@ def end_run(loop: Scheduler) -> None:
     loop.stopping = False
     loop._thread_id = None
     loop.run_from = None
+    loop.interrupts.end_run()
     events._set_running_loop(None)
     loop.origins.set(False)
     loop.async_generators.restore_hooks()

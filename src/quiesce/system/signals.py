@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import inspect
+import os
 import signal
 import sys
 import threading
@@ -42,7 +43,9 @@ class SignalHandlers(Watcher):
         self._loop = loop
         self._handles: dict[int, Handle] = {}
         self._channel: Wakeup | None = None
+        # Whether signals without a callback wake the loop, and whether for a run only.
         self._listening = False
+        self._listening_in_run = False
 
     def listen(self) -> None:
         """Let every signal wake the loop from now on, also those without a callback.
@@ -52,13 +55,41 @@ class SignalHandlers(Watcher):
         not be noticed until something else wakes the loop. Does nothing outside the
         main thread.
         """
-        if threading.current_thread() is threading.main_thread():
-            try:
-                self._open_channel()
-            except RuntimeError:
-                # An embedded interpreter may have a main thread without signals.
-                return
-            self._listening = True
+        self._listening = self._can_open_channel()
+
+    def begin_run(self) -> None:
+        """Let every signal wake the loop until `end_run`, unless they wake another."""
+        if self._is_used or claims or not self._can_open_channel():
+            return
+        channel: Any = self._channel
+        if claims[channel.write_fd] == NOBODY:
+            self._listening_in_run = True
+        else:
+            # Somebody else reads them, and may not expect to miss one.
+            release(channel.write_fd)
+
+    def end_run(self) -> None:
+        """Undo `begin_run`, but for the channel, which the next run needs again."""
+        if self._listening_in_run:
+            self._listening_in_run = False
+            if self._channel is not None and not self._is_used:
+                release(self._channel.write_fd)
+
+    @property
+    def _is_used(self) -> bool:
+        return bool(self._handles or self._listening or self._listening_in_run)
+
+    def _can_open_channel(self) -> bool:
+        """Open the channel if signals are handled in this thread; tell whether so."""
+        if threading.current_thread() is not threading.main_thread():
+            return False
+        try:
+            self._open_channel()
+        except (RuntimeError, OSError):
+            # An embedded interpreter may have a main thread without signals, and a
+            # process no descriptor left.
+            return False
+        return True
 
     def fileno(self) -> int:
         """Return the descriptor from which the loop reads signals; -1 without one."""
@@ -116,7 +147,7 @@ class SignalHandlers(Watcher):
             return
         for sig in list(self._handles):
             self.remove(sig)
-        self._listening = False
+        self._listening = self._listening_in_run = False
         self._close_channel_if_unused()
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002 - it can only be readable
@@ -147,7 +178,7 @@ class SignalHandlers(Watcher):
 
     def _close_channel_if_unused(self) -> None:
         """Give the channel up with the last callback."""
-        if self._handles or self._listening or self._channel is None:
+        if self._is_used or self._channel is None:
             return
         channel, self._channel = self._channel, None
         release(channel.write_fd)
@@ -155,36 +186,47 @@ class SignalHandlers(Watcher):
         channel.close()
 
 
-# The channels of this process's loops and the one found before the first of them,
-# oldest first; the last one is in use. Signals are the process's, so there can be only
-# one list.
-claims: list[int] = []
+# The channels of this process's loops, each with the one that signals were written to
+# before it was claimed. Signals are the process's own, so there can be only one record.
+claims: dict[int, int] = {}
 
 
 def claim(fd: int) -> None:
     """Let signals be written to `fd` from now on."""
     found = signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
-    if fd in claims:
-        claims.remove(fd)
-    if found not in (fd, NOBODY) and found not in claims:
-        claims.append(found)
-    claims.append(fd)
+    if found != fd:
+        forget(fd)
+        claims[fd] = found
 
 
 def release(fd: int) -> None:
     """Let signals no longer be written to `fd`, but to whom it was before."""
-    if fd in claims:
-        claims.remove(fd)
+    before = forget(fd)
     found = signal.set_wakeup_fd(NOBODY)
-    heir = found
-    if found == fd:
-        heir = claims[-1] if claims else NOBODY
     try:
-        signal.set_wakeup_fd(heir)
+        signal.set_wakeup_fd(before if found == fd else found)
     except (ValueError, OSError):
         # Whoever had it before has closed it without a word.
-        if heir in claims:
-            claims.remove(heir)
+        return
+
+
+def forget(fd: int) -> int:
+    """Drop a claim from among the others; return what came before it."""
+    before = claims.pop(fd, NOBODY)
+    for other, found in claims.items():
+        if found == fd:
+            claims[other] = before
+    return before
+
+
+def let_go_in_child() -> None:
+    """Let no signal of a forked child wake its parent, which shares the channel."""
+    claims.clear()
+    signal.set_wakeup_fd(NOBODY)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=let_go_in_child)
 
 
 def check_signal(sig: Any) -> None:
