@@ -1,7 +1,9 @@
 """Does what has its moment while the interpreter exits within a budget.
 
 See `process_wide`. Each step of the exit can hang, so this happens beside the main
-thread: one thread acts, and another ends the process should that one hang too.
+thread: one thread acts, and another ends the process should that one hang too. Most
+exits are over before there is anything to do: they find one thread, asleep, which costs
+them less than one that still waits for its turn when the interpreter takes itself down.
 """
 
 from __future__ import annotations
@@ -53,10 +55,11 @@ class Supervisor:
         self.bound = bound
         self.is_dismissed = False
         # Each is released when the exit begins, and when a moment has changed.
-        self.wakes = [threading.Lock(), threading.Lock()]
-        for wake in self.wakes:
-            wake.acquire()
+        self.wakes = [locked(), locked()]
         self.is_started = False
+        self.has_second_thread = False
+        # Released when the exit has begun and the first thread has nothing to do yet.
+        self.looks_on = locked()
         self.output_is_unread = False
         # Objects that are never to be dropped: its threads are not ended either.
         self.keeps: list[object] = []
@@ -67,13 +70,21 @@ class Supervisor:
 
         self.is_started = True
         start_new_thread(self.supervise, (self.wakes[0],))
-        start_new_thread(self.leave_unheard, (self.wakes[1],))
+
+    def start_second(self) -> None:
+        """Make the thread that ends the process should the first one hang."""
+        from _thread import start_new_thread
+
+        if not self.has_second_thread:
+            self.has_second_thread = True
+            start_new_thread(self.leave_unheard, (self.wakes[1],))
 
     def start_early(self) -> None:
         """Make the threads before the exit, if they are needed or cannot wait."""
         self.output_is_unread = is_unread(sys.stdout) or is_unread(sys.stderr)
         if NO_THREADS_AT_EXIT or self.output_is_unread:
             self.start()
+            self.start_second()
 
     def take_over(self) -> None:
         """Begin: the interpreter's exit has begun."""
@@ -85,9 +96,10 @@ class Supervisor:
         self.leaves_at = max(
             deadline + OVERRUN, self.waits_until + LEAST_FOR_EXIT_FUNCTIONS
         )
+        self.wake()
         if not self.is_started:
             self.start()
-        self.wake()
+            self.looks_on.acquire(timeout=LEAST_WAIT)
 
     def hurry(self) -> None:
         """Leave soon: called in the main thread."""
@@ -122,13 +134,17 @@ class Supervisor:
             (self.began_at + ASK_CHILDREN * share, self.ask_children),
             (self.began_at + KILL_CHILDREN * share, self.kill_children),
         ]
-        for moment, act in sorted(todo, key=lambda each: each[0]):
+        todo.sort(key=lambda each: each[0])
+        self.looks_on.release()
+        for moment, act in todo:
             self.sleep_until(moment, wake)
             if not self.bound.is_leaving and moment < self.leaves_at:
+                self.start_second()
                 act()
                 keep_death_by_ctrl_c()
         self.sleep_until(math.inf, wake)
         if not self.bound.is_leaving:
+            self.start_second()
             self.leave()
 
     def await_reader(self, wake: threading.Lock) -> None:
@@ -182,6 +198,13 @@ class Supervisor:
         bound.name(described(stuck))
         processes.kill(processes.multiprocessing_children())
         bound.leave()
+
+
+def locked() -> threading.Lock:
+    """Make a lock for whose release one can wait."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
 
 
 def described(threads: Iterable[threading.Thread]) -> list[Survivor]:
