@@ -331,6 +331,11 @@ def shortened(lines):
     return lines if len(lines) <= 20 else [*lines[:10], "...", *lines[-10:]]
 
 
+def state_of(pid):
+    """Return the state of a process as proc(5) has it: "S" sleeps, "T" is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def kill(pid, signum=signal.SIGKILL):
     """Send a signal to a process that may have ended already."""
     try:

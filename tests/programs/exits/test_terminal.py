@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
+
+from tests.programs.exits.scenario import state_of
 
 # Where stderr is the terminal too, as it is for people.
 HEAD = "os.dup2(1, 2)\n"
@@ -158,7 +159,7 @@ def test_a_program_that_was_stopped_and_continued_ends_as_ever(scenario):
     with scenario.start(text, grace=1, terminal=True) as program:
         program.wait_for("ready")
         program.send(signal.SIGSTOP)
-        while state(program.pid) != "T":
+        while state_of(program.pid) != "T":
             pass
         program.send(signal.SIGCONT)
         program.press("\x03")
@@ -166,7 +167,3 @@ def test_a_program_that_was_stopped_and_continued_ends_as_ever(scenario):
     assert outcome.log == ["main", "background"]
     assert outcome.tells(signal.SIGINT)
     assert outcome.is_silent
-
-
-def state(pid):
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
