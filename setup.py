@@ -19,7 +19,7 @@ from setuptools.command.build_py import build_py
 MODE = os.environ.get("QUIESCE_COMPILE", "auto")
 SOURCE = Path("src")
 HEADERS = [str(header) for header in SOURCE.rglob("*.h")]
-PURE = ["__init__.py", "native.py"]  # all of native.pxd is C, so its .py stays Python
+PURE = ("__init__", "native")  # all of native.pxd is C, so its .py stays Python
 ON = ["cdivision", "embedsignature"]
 OFF = "annotation_typing auto_pickle binding boundscheck initializedcheck wraparound"
 DIRECTIVES = {"language_level": 3, "embedsignature.format": "clinic"}
@@ -42,7 +42,7 @@ def extensions() -> list[Extension]:
             extra_link_args=LINK if sys.platform == "linux" else [],
         )
         for module in modules
-        if module.exists() and module.name not in PURE
+        if module.exists() and not module.name.startswith(PURE)
     ]
 
 

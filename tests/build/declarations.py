@@ -46,7 +46,7 @@ def pairs() -> list[Path]:
 
 def natives() -> list[Path]:
     """Each .pxd of C functions; the .py beside it has their stand-ins."""
-    return sorted(SOURCE.rglob("native.pxd"))
+    return sorted(SOURCE.rglob("native*.pxd"))
 
 
 def read_pxd(path: Path) -> Module:

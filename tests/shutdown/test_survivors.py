@@ -90,18 +90,20 @@ async def test_a_task_that_never_began_says_so():
 
 
 @in_loop
-async def test_a_task_without_debug_mode_tells_where_it_is_defined():
-    found = await described(waits())
+async def test_a_task_of_asyncios_tells_where_it_is_defined():
+    found = await described(waits(), partial(asyncio.Task))
     assert found.created is None
     assert found.defined.line == line_of("async def waits")
 
 
 @in_loop
-async def test_a_task_in_debug_mode_tells_where_it_was_created():
-    asyncio.get_running_loop().set_debug(True)
+@pytest.mark.parametrize("debug", [False, True])
+async def test_a_task_tells_where_it_was_created(debug):
+    asyncio.get_running_loop().set_debug(debug)
     task = asyncio.create_task(waits())  # the creating line
     found = survivors.of_task(task)
     assert found.created.line == line_of("# the creating line")
+    assert found.created.function.endswith("tells_where_it_was_created")
     task.cancel()
 
 

@@ -1,8 +1,8 @@
 cimport cython
-from quiesce.core cimport native
+from quiesce.core cimport native, places
 
 cdef object current_task, running_loop, current_frame
-cdef dict passes_on, shared
+cdef dict shared
 cdef int SOMEBODY, TASK, TASK_GROUP, TIMEOUT, WAIT_FOR, CALLBACK, OUTSIDE
 
 
@@ -31,11 +31,8 @@ cdef CancelRequest request_from_here(object loop, object why)
 @cython.locals(request=CancelRequest)
 cpdef CancelRequest request_of_timeout(double seconds, bint for_wait_for)
 cdef int find_place(CancelRequest request, object loop) except -1
-cpdef object place_here()
 cdef bint runs_loop(object loop, object frame) except -1
 cdef int note_task_group(CancelRequest request, object frame, str function) except -1
-cdef bint only_passes_on(str file) except -1
 @cython.locals(notes=CancelNotes)
 cdef int note_on(object error, CancelRequest request) except -1
 cdef int note_once(object error, CancelRequest request) except -1
-cdef object line_at(object code, int offset)

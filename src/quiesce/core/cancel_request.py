@@ -16,13 +16,12 @@ a program with 100,000 tasks allocates nothing for it.
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from asyncio import events, taskgroups
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from quiesce.core import native, running
+from quiesce.core import native, places, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,18 +51,11 @@ current_task = asyncio.current_task
 running_loop = events._get_running_loop
 current_frame = sys._getframe
 
-# Whose code only passes a request on: asyncio's and ours.
-PASSING_ON = tuple(
-    os.path.dirname(file) + "/"  # noqa: PTH120 - no import of pathlib for this
-    for file in (asyncio.__file__, os.path.dirname(__file__))  # noqa: PTH120
-)
 # Names of functions that the loop calls, or that run it.
 BELOW_THESE = ("_on_", "run", "_run")
 # Those of asyncio's that ask for themselves, and what they are to be called.
 ASKING_CALLBACKS = {"_on_sigint": "SIGINT", "_on_timeout": "a timeout"}
 TASK_GROUPS_FILE = taskgroups.__file__
-# Whether a file is one of those, for the files met so far.
-passes_on: dict[str, bool] = {}
 
 # The request that a block of each thread gives to all it cancels.
 shared: dict[int, CancelRequest] = {}
@@ -95,7 +87,7 @@ class CancelRequest:
         """The line that asked, as ``file:line in function``, if it was a line."""
         if self.code is None:
             return None
-        line = line_at(self.code, self.offset)
+        line = places.line_at(self.code, self.offset)
         return f"{self.code.co_filename}:{line} in {self.code.co_qualname}"
 
     def __str__(self) -> str:
@@ -201,7 +193,7 @@ def find_place(request: CancelRequest, loop: Any) -> None:
     frame: Any = current_frame()
     while frame is not None:
         code = frame.f_code
-        if not only_passes_on(code.co_filename):
+        if not places.only_passes_on(code.co_filename):
             if request.kind != CALLBACK or not runs_loop(loop, frame):
                 request.code = code
                 request.offset = frame.f_lasti
@@ -216,14 +208,6 @@ def find_place(request: CancelRequest, loop: Any) -> None:
             # A callback of asyncio's or ours: who is further down only runs the loop.
             break
         frame = frame.f_back
-
-
-def place_here() -> tuple[CodeType, int] | None:
-    """Return the line from which we are called, as code and offset."""
-    frame: Any = current_frame()
-    while frame is not None and only_passes_on(frame.f_code.co_filename):
-        frame = frame.f_back
-    return None if frame is None else (frame.f_code, frame.f_lasti)
 
 
 def runs_loop(loop: Any, frame: FrameType) -> bool:
@@ -244,15 +228,6 @@ def note_task_group(request: CancelRequest, frame: FrameType, function: str) -> 
             request.asker = parent.get_name()
 
 
-def only_passes_on(file: str) -> bool:
-    """Tell whether `file` is asyncio's or ours."""
-    known = passes_on.get(file)
-    if known is None:
-        known = file.startswith(PASSING_ON)
-        passes_on[file] = known
-    return known
-
-
 def note_on(error: Any, request: CancelRequest) -> None:
     """Let `error` show `request` where it surfaces in a traceback."""
     notes = CancelNotes()
@@ -264,11 +239,3 @@ def note_once(error: Any, request: CancelRequest) -> None:
     """Do what `note_on` does, unless `error` has come with a note."""
     if getattr(error, "__notes__", None) is None:
         note_on(error, request)
-
-
-def line_at(code: CodeType, offset: int) -> int | None:
-    """Return the line of `code` to which the instruction at `offset` belongs."""
-    for begin, end, line in code.co_lines():
-        if begin <= offset < end:
-            return line
-    return None

@@ -345,6 +345,20 @@ static int quiesce_has_to_speak(PyObject *object) {
     return speaks;
 }
 
+/* How many deallocations are under way, one inside the other; those of several threads, as
+   far as they let each other run meanwhile, are counted together. */
+static int quiesce_deallocs;
+#define QUIESCE_SHALLOW 16
+
+static void quiesce_dealloc(PyObject *object);
+
+static void quiesce_dealloc_deep(PyObject *object) {
+    PyObject_GC_UnTrack(object);
+    Py_TRASHCAN_BEGIN(object, quiesce_dealloc)
+    quiesce_plain_dealloc(object);
+    Py_TRASHCAN_END
+}
+
 static void quiesce_dealloc(PyObject *object) {
     if (Py_TYPE(object)->tp_dealloc != quiesce_dealloc) {
         /* A subtype's own function has done the rest. */
@@ -354,10 +368,13 @@ static void quiesce_dealloc(PyObject *object) {
     if (quiesce_has_to_speak(object) && !PyObject_GC_IsFinalized(object)
         && PyObject_CallFinalizerFromDealloc(object) < 0)
         return;
-    PyObject_GC_UnTrack(object);
-    Py_TRASHCAN_BEGIN(object, quiesce_dealloc)
-    quiesce_plain_dealloc(object);
-    Py_TRASHCAN_END
+    /* Most are the only one to be let go, for which CPython's own count, one for each thread,
+       is dear to read. */
+    if (++quiesce_deallocs <= QUIESCE_SHALLOW)
+        quiesce_plain_dealloc(object);
+    else
+        quiesce_dealloc_deep(object);
+    --quiesce_deallocs;
 }
 
 static inline int quiesce_finalize_only_if(PyObject *object, quiesce_speaks_t speaks) {

@@ -1,5 +1,5 @@
 cimport cython
-from quiesce.core cimport cancel_request, current_task, iteration, native
+from quiesce.core cimport current_task, iteration, native, places
 from quiesce.core.scheduler cimport Scheduler
 
 

@@ -11,7 +11,7 @@ import threading
 from asyncio import base_events, events
 from typing import TYPE_CHECKING, Any
 
-from quiesce.core import cancel_request, current_task, iteration, native
+from quiesce.core import current_task, iteration, native, places
 from quiesce.core.unfinished import unfinished_wait
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def begin_run(loop: Scheduler) -> None:
     a run counts as begun with a look outside.
     """
     loop._thread_id = threading.get_ident()
-    loop.run_from = cancel_request.place_here()
+    loop.run_from = places.place_here()
     loop.async_generators.install_hooks()
     loop.origins.set(loop.debug)
     loop.interrupts.begin_run()

@@ -5,7 +5,8 @@ from quiesce.core.future cimport Future
 cdef class Task(Future)
 
 
-from quiesce.core cimport cancel_request, cancellation, native, starting, step_callbacks
+from quiesce.core cimport cancel_request, cancellation, native, native_frames, places
+from quiesce.core cimport starting, step_callbacks
 from quiesce.core.awaiting cimport outcome_error
 from quiesce.core.pending cimport PendingTasks
 from quiesce.core.ready cimport ReadyQueue
@@ -28,6 +29,8 @@ cdef class Task(Future):
     cdef readonly int _num_cancels_requested
     cdef readonly int _cancels_thrown
     cdef readonly bint _must_cancel
+    cdef readonly object _origin
+    cdef readonly int _origin_offset
     cdef public object _gate
     cdef bint _reports_loss
 

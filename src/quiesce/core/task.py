@@ -39,6 +39,8 @@ from quiesce.core import (
     cancellation,
     failures,
     native,
+    native_frames,
+    places,
     starting,
     step_callbacks,
 )
@@ -210,9 +212,11 @@ class Task(Future):
     # -- how it works
 
     def begin(self, coro: Any, name: object, context: Context | None) -> None:
-        """Take the coroutine, its name and its context."""
+        """Take the coroutine, its name and its context, and note who makes the task."""
         global task_count, unnamed_count  # noqa: PLW0603 - they count over all loops
         self._coro = coro
+        self._origin = native_frames.calling_code(places.only_passes_on)
+        self._origin_offset = native_frames.calling_offset()
         self._context = native.copy_context() if context is None else context
         task_count += 1
         self._serial = task_count
@@ -373,6 +377,8 @@ native.give_defaults(
         "_name": None,
         "_num_cancels_requested": 0,
         "_number": 0,
+        "_origin": None,
+        "_origin_offset": 0,
         "_place": 0,
         "_reports_loss": False,
         "_serial": 0,

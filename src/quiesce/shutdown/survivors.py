@@ -16,6 +16,7 @@ import time
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
+from quiesce.core import places
 from quiesce.shutdown import await_chain
 from quiesce.shutdown.await_chain import Place
 from quiesce.shutdown.processes import content_of
@@ -170,14 +171,18 @@ def qualified_name(thing: Any) -> str:
 
 
 def creation_of(task: Any, coroutine: Any) -> Place | None:
-    """Return the line that made a task, which is known in debug mode."""
+    """Return the line that made a task: the program's own one, in debug mode."""
     for frame in reversed(getattr(task, "_source_traceback", None) or ()):
         if await_chain.is_own_file(frame.filename):
             return Place(frame.filename, frame.lineno or 0, frame.name)
     for file, line, function in getattr(coroutine, "cr_origin", None) or ():
         if await_chain.is_own_file(file):
             return Place(file, line, function)
-    return None
+    code = getattr(task, "_origin", None)
+    if code is None:
+        return None
+    line = places.line_at(code, task._origin_offset)
+    return Place(code.co_filename, line or 0, code.co_qualname)
 
 
 def definition_of(links: list[Any]) -> Place | None:
