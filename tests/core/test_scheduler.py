@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -118,6 +120,19 @@ def test_timers_fire_in_the_order_of_their_deadlines():
     loop.run_forever()
     loop.close()
     assert ran == [1, 2, 3]
+
+
+@pytest.mark.parametrize("delay", [Decimal("0.1"), "0.1", None, 1j])
+def test_a_delay_that_cannot_be_added_to_a_time_is_refused(loop, delay):
+    with pytest.raises(TypeError):
+        loop.call_later(delay, list)
+
+
+@pytest.mark.parametrize("delay", [1, True, Fraction(1, 2), float("inf")])
+def test_any_number_that_can_be_added_to_a_time_is_a_delay(loop, delay):
+    handle = loop.call_later(delay, list)
+    assert handle.when() - loop.time() <= delay
+    handle.cancel()
 
 
 def test_timers_of_one_deadline_fire_in_the_order_in_which_they_were_added():

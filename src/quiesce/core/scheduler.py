@@ -314,6 +314,9 @@ class Scheduler:
         """
         if delay is None:  # pyright: ignore[reportUnnecessaryComparison]
             raise TypeError("delay must not be None")
+        if type(delay) is not float:
+            # What cannot be added to a time, such as a Decimal, is refused.
+            delay = 0.0 + delay
         timer = self.timer_after(
             delay,
             callback,
