@@ -5,6 +5,9 @@ that the loop's poller watches, so that a sleeping loop wakes and the callbacks 
 the loop, in the order in which the signals came, and not between two arbitrary
 bytecodes.
 
+Also without any callback a loop that runs in the main thread listens on such a channel,
+so that no signal finds it asleep.
+
 A process has one such channel at a time. Loops that handle signals one inside the other
 therefore keep the order in which they claimed it: when the last one lets go, the one
 before hears of its signals again.
@@ -58,11 +61,11 @@ class SignalHandlers(Watcher):
         self._listening = self._can_open_channel()
 
     def begin_run(self) -> None:
-        """Let every signal wake the loop until `end_run`, unless they wake another."""
+        """Do what `listen` does, until `end_run`; unless signals wake somebody else."""
         if self._is_used or claims or not self._can_open_channel():
             return
         channel: Any = self._channel
-        if claims[channel.write_fd] == NOBODY:
+        if claims.get(channel.write_fd, NOBODY) == NOBODY:
             self._listening_in_run = True
         else:
             # Somebody else reads them, and may not expect to miss one.
