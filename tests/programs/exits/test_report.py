@@ -83,6 +83,65 @@ def test_a_forced_end_names_the_task_and_the_line_where_it_was_stuck(scenario):
     assert "was cancelled last by the end (SIGTERM)" in outcome.err
 
 
+CREATORS = {
+    "create_task": "asyncio.create_task(stubborn())  # created",
+    "the loop": "asyncio.get_running_loop().create_task(stubborn())  # created",
+    "ensure_future": "asyncio.ensure_future(stubborn())  # created",
+    "gather": "asyncio.gather(stubborn())  # created",
+    "a task group": """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(stubborn())  # created
+    """,
+    "a callback": """
+        def create():
+            asyncio.create_task(stubborn())  # created
+
+        asyncio.get_running_loop().call_soon(create)
+    """,
+}
+
+
+@pytest.mark.parametrize("creator", CREATORS)
+def test_a_forced_end_names_the_line_that_created_the_task(scenario, creator):
+    text = """
+    async def stubborn():
+        say()
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    async def main():
+        {created}
+        await sleeper("main")
+
+    run(main())
+    """
+    with scenario.start(filled(text, created=CREATORS[creator]), grace=0.8) as program:
+        program.wait_for()
+        program.send(signal.SIGTERM)
+        outcome = program.end()
+        line = program.line_of("# created")
+    assert f"was created at program.py:{line} in main" in outcome.err
+
+
+def test_the_json_report_has_all_that_is_known_of_a_survivor(scenario):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report.json"
+        scenario.interrupted(
+            STUBBORN,
+            by=signal.SIGTERM,
+            grace=0.8,
+            environment={"QUIESCE_REPORT": str(path)},
+        )
+        (survivor,) = json.loads(path.read_text())["survivors"]
+    assert survivor["created"]["function"] == "main"
+    assert survivor["where"]["function"] == "stubborn"
+    assert survivor["waits_for"] == "an event"
+    assert "SIGTERM" in survivor["asked_by"]
+    assert survivor["asked_ago"] >= 0
+    assert survivor["swallowed"] >= 1
+
+
 def test_many_that_wait_alike_are_counted(scenario):
     text = STUBBORN.replace(
         "asyncio.create_task(stubborn(), name=",
