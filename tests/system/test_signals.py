@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -111,6 +112,53 @@ def test_who_reads_signals_already_goes_on_to_read_them(loop, run, usr1):
     assert signal.set_wakeup_fd(-1) == write_end
     os.close(read_end)
     os.close(write_end)
+
+
+def test_a_loop_is_woken_also_where_another_has_callbacks(loop, usr1):
+    other = quiesce.new_event_loop()
+    seen = []
+    other.add_signal_handler(signal.SIGUSR2, seen.append, "other's")
+    signal.signal(usr1, lambda *_: loop.call_soon_threadsafe(loop.stop))
+    loop.call_soon(send, signal.SIGUSR2, usr1)
+    loop.run_forever()
+    other.call_later(0.01, other.stop)
+    other.run_forever()
+    assert seen == ["other's"]
+    other.close()
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_a_callback_hears_of_no_signal_that_came_before_it(loop, run, usr1):
+    seen = []
+    signal.signal(usr1, lambda *_: seen.append("the handler before"))
+
+    async def replace():
+        send(usr1)
+        loop.add_signal_handler(usr1, seen.append, "the callback")
+        await asyncio.sleep(0.01)
+
+    run(replace())
+    assert seen == ["the handler before"]
+
+
+def test_a_loop_that_has_run_can_be_closed_in_another_thread():
+    loop = quiesce.new_event_loop()
+    loop.run_until_complete(asyncio.sleep(0))
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(loop.close).result()
+    assert loop.is_closed()
+
+
+def test_callbacks_are_called_in_a_forked_child_that_runs_the_loop(loop):
+    loop.add_signal_handler(signal.SIGUSR1, loop.stop)
+    if (child := os.fork()) == 0:
+        loop.call_later(20, os._exit, 1)
+        loop.call_soon(send, signal.SIGUSR1)
+        try:
+            loop.run_forever()
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_a_forked_child_does_not_wake_its_parent_by_its_signals(loop, run):

@@ -79,8 +79,9 @@ static PyObject *quiesce_calling_code(quiesce_passes_on_t passes_on) {
     struct _PyInterpreterFrame *frame = quiesce_newest_frame();
     for (; frame != NULL; frame = frame->previous) {
         PyObject *code = quiesce_runs(frame);
-        if (code != quiesce_code_found_last) {
-            if (code == NULL || !PyCode_Check(code)
+        if (code == NULL || code != quiesce_code_found_last) {
+            /* An incomplete one is the interpreter's own, at its entries and in its stubs. */
+            if (code == NULL || !PyCode_Check(code) || _PyFrame_IsIncomplete(frame)
                 || quiesce_file_passes_on(((PyCodeObject *)code)->co_filename, passes_on))
                 continue;
             Py_XSETREF(quiesce_code_found_last, Py_NewRef(code));

@@ -6,6 +6,7 @@ See `native`: this file runs only where nothing is compiled.
 from __future__ import annotations
 
 import sys
+from threading import local
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["calling_code", "calling_offset"]
 
-offset = 0
+# Of each thread: the interpreter may let another run between the two functions.
+found = local()
 
 
 def calling_code(passes_on: Callable[[str], bool]) -> CodeType | None:
@@ -22,16 +24,15 @@ def calling_code(passes_on: Callable[[str], bool]) -> CodeType | None:
 
     `calling_offset` is the place in it; ask before anything else can ask for a code.
     """
-    global offset  # noqa: PLW0603 - the second half of what is returned
     frame: Any = sys._getframe(1)
     while frame is not None and passes_on(frame.f_code.co_filename):
         frame = frame.f_back
     if frame is None:
         return None
-    offset = frame.f_lasti
+    found.offset = frame.f_lasti
     return frame.f_code
 
 
 def calling_offset() -> int:
     """Return the offset of the instruction that runs in the code found last."""
-    return offset
+    return getattr(found, "offset", 0)

@@ -29,9 +29,9 @@ def run_until_stopped(loop: Scheduler) -> None:
         on_run(loop)
     unfinished = loop.unfinished
     loop.unfinished = None
-    begin_run(loop)
-    began_at = loop.polled_at
     try:
+        begin_run(loop)
+        began_at = loop.polled_at
         if unfinished is not None:
             unfinished.stop_when_done(loop.stop)
         iteration.run_iterations(loop)
@@ -80,12 +80,12 @@ def begin_run(loop: Scheduler) -> None:
     loop.run_from = places.place_here()
     loop.async_generators.install_hooks()
     loop.origins.set(loop.debug)
-    loop.interrupts.begin_run()
     events._set_running_loop(loop)
     if loop.has_incoming:
         iteration.queue_incoming(loop)
     iteration.queue_due_timers(loop)
     loop.unpolled = 0
+    loop.interrupts.begin_run()
     loop.polled_at = native.ticks()
 
 
@@ -95,10 +95,12 @@ def end_run(loop: Scheduler) -> None:
     loop.stopping = False
     loop._thread_id = None
     loop.run_from = None
-    loop.interrupts.end_run()
     events._set_running_loop(None)
     loop.origins.set(False)
     loop.async_generators.restore_hooks()
+    # Order matters: this is Python also where the rest is compiled, and what a signal's
+    # handler raises comes out here.
+    loop.interrupts.end_run()
 
 
 def check_not_running(loop: Scheduler) -> None:

@@ -61,6 +61,10 @@ class Supervisor:
         # Released when the exit has begun and the first thread has nothing to do yet.
         self.looks_on = locked()
         self.output_is_unread = False
+        # Moments on the monotonic clock: when the exit began, when threads are waited
+        # for no longer, and when the process leaves.
+        self.began_at = time.monotonic()
+        self.waits_until = self.leaves_at = math.inf
         # Objects that are never to be dropped: its threads are not ended either.
         self.keeps: list[object] = []
 
@@ -76,8 +80,12 @@ class Supervisor:
         from _thread import start_new_thread
 
         if not self.has_second_thread:
+            try:
+                start_new_thread(self.leave_unheard, (self.wakes[1],))
+            except RuntimeError:
+                # There can be no more threads: this one goes on alone.
+                return
             self.has_second_thread = True
-            start_new_thread(self.leave_unheard, (self.wakes[1],))
 
     def start_early(self) -> None:
         """Make the threads before the exit, if they are needed or cannot wait."""
@@ -104,6 +112,8 @@ class Supervisor:
     def hurry(self) -> None:
         """Leave soon: called in the main thread."""
         now = time.monotonic()
+        if not self.is_started:
+            self.start()
         self.waits_until = now
         self.leaves_at = min(self.leaves_at, now + HURRIED)
         self.wake()

@@ -134,8 +134,8 @@ class ExitBound:
             return
         self.report.phase("process")
         self.ignore_repetition()
-        self.supervisor.take_over()
         try:
+            self.supervisor.take_over()
             tell_pools()
             all_runs.end(self.supervisor.waits_until)
             self.wait_for_threads()

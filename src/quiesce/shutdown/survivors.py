@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from functools import wraps
+from types import CodeType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from quiesce.core import places
@@ -179,7 +180,10 @@ def creation_of(task: Any, coroutine: Any) -> Place | None:
         if await_chain.is_own_file(file):
             return Place(file, line, function)
     code = getattr(task, "_origin", None)
-    if code is None:
+    if not isinstance(code, CodeType):
+        return None
+    if (code, task._origin_offset) == getattr(task.get_loop(), "run_from", None):
+        # Who runs the loop: it was made by a callback that is no code of the program.
         return None
     line = places.line_at(code, task._origin_offset)
     return Place(code.co_filename, line or 0, code.co_qualname)

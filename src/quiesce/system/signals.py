@@ -1,23 +1,19 @@
 """Signals as callbacks of a loop: what `add_signal_handler` does.
 
-Python's own C handler writes the number of each signal into a channel (`set_wakeup_fd`)
-that the loop's poller watches, so that a sleeping loop wakes and the callbacks run in
-the loop, in the order in which the signals came, and not between two arbitrary
-bytecodes.
+The numbers of signals arrive in a channel (`signal_channel`) that the loop's poller
+watches, so that a sleeping loop wakes and the callbacks run in the loop, in the order
+in which the signals came, and not between two arbitrary bytecodes.
 
-Also without any callback a loop that runs in the main thread listens on such a channel,
-so that no signal finds it asleep.
-
-A process has one such channel at a time. Loops that handle signals one inside the other
-therefore keep the order in which they claimed it: when the last one lets go, the one
-before hears of its signals again.
+Also without any callback a loop that runs in the main thread listens on its channel, so
+that no signal finds it asleep: Python runs a signal's handler between two bytecodes,
+and one that comes after the last of these and before the system call in which the loop
+sleeps would not be noticed until something else wakes the loop.
 """
 
 from __future__ import annotations
 
 import errno
 import inspect
-import os
 import signal
 import sys
 import threading
@@ -27,13 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 from quiesce.core.handle import Handle
 from quiesce.core.poller import READABLE, Watcher
-from quiesce.system.wakeup import Wakeup
+from quiesce.system.signal_channel import SignalChannel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
-
-NOBODY = -1
 
 
 class SignalHandlers(Watcher):
@@ -45,7 +39,7 @@ class SignalHandlers(Watcher):
     def __init__(self, loop: Any) -> None:
         self._loop = loop
         self._handles: dict[int, Handle] = {}
-        self._channel: Wakeup | None = None
+        self._channel: SignalChannel | None = None
         # Whether signals without a callback wake the loop, and whether for a run only.
         self._listening = False
         self._listening_in_run = False
@@ -53,34 +47,37 @@ class SignalHandlers(Watcher):
     def listen(self) -> None:
         """Let every signal wake the loop from now on, also those without a callback.
 
-        Python runs a signal's handler between two bytecodes. A signal that comes after
-        the last one of these and before the system call in which the loop sleeps would
-        not be noticed until something else wakes the loop. Does nothing outside the
-        main thread.
+        Does nothing outside the main thread.
         """
-        self._listening = self._can_open_channel()
+        if self._can_open_channel():
+            self._listening = True
 
     def begin_run(self) -> None:
-        """Do what `listen` does, until `end_run`; unless signals wake somebody else."""
-        if self._is_used or claims or not self._can_open_channel():
-            return
-        channel: Any = self._channel
-        if claims.get(channel.write_fd, NOBODY) == NOBODY:
-            self._listening_in_run = True
-        else:
-            # Somebody else reads them, and may not expect to miss one.
-            release(channel.write_fd)
+        """Do what `listen` does, until `end_run`; unless a stranger reads signals."""
+        if self._is_used:
+            if self._handles and not self._is_heard:
+                # In a forked child, which shares its parent's channel no longer.
+                self._can_open_channel()
+        elif self._can_open_channel():
+            channel: Any = self._channel
+            self._listening_in_run = not channel.is_above_a_stranger
+            if not self._listening_in_run:
+                channel.release()
 
     def end_run(self) -> None:
         """Undo `begin_run`, but for the channel, which the next run needs again."""
         if self._listening_in_run:
             self._listening_in_run = False
             if self._channel is not None and not self._is_used:
-                release(self._channel.write_fd)
+                self._channel.release()
 
     @property
     def _is_used(self) -> bool:
         return bool(self._handles or self._listening or self._listening_in_run)
+
+    @property
+    def _is_heard(self) -> bool:
+        return self._channel is not None and self._channel.is_claimed
 
     def _can_open_channel(self) -> bool:
         """Open the channel if signals are handled in this thread; tell whether so."""
@@ -109,6 +106,9 @@ class SignalHandlers(Watcher):
         check_signal(sig)
         self._open_channel()
         replaced = self._handles.get(sig)
+        if replaced is None:
+            # Those that came before are not for this callback.
+            self.on_ready(READABLE)
         self._handles[sig] = Handle(callback, args, self._loop)
         try:
             signal.signal(sig, leave_it_to_the_loop)
@@ -155,81 +155,48 @@ class SignalHandlers(Watcher):
 
     def on_ready(self, events: int) -> None:  # noqa: ARG002 - it can only be readable
         """Queue the callbacks of the signals that arrived, in their order."""
-        if self._channel is None:
+        channel = self._channel
+        if channel is None:
             return
-        for sig in self._channel.drain():
+        unknown: list[int] = []
+        for sig in channel.drain():
             handle = self._handles.get(sig)
             if handle is None:
-                continue
-            if handle.cancelled():
+                unknown.append(sig)
+            elif handle.cancelled():
                 self.remove(sig)
             else:
                 self._loop.ready.push(handle)
+        channel.pass_on(bytes(unknown))
 
     def _open_channel(self) -> None:
         """Let signals wake the loop; where the channel is open, only claim it."""
-        channel = self._channel or Wakeup()
+        channel = self._channel
+        is_new = channel is None or channel.is_inherited
+        if channel is None or is_new:
+            channel = SignalChannel()
         try:
-            claim(channel.write_fd)
+            channel.claim()
+            if is_new:
+                self._loop.poller.watch(channel.read_fd, READABLE, self)
         except (ValueError, OSError) as error:
-            if self._channel is None:
+            if is_new:
+                channel.release()
                 channel.close()
             raise RuntimeError(str(error)) from error
-        if self._channel is None:
-            self._channel = channel
-            self._loop.poller.watch(channel.read_fd, READABLE, self)
+        self._channel = channel
 
     def _close_channel_if_unused(self) -> None:
         """Give the channel up with the last callback."""
         if self._is_used or self._channel is None:
             return
-        channel, self._channel = self._channel, None
-        release(channel.write_fd)
-        self._loop.poller.unwatch(channel.read_fd)
+        channel = self._channel
+        channel.release()
+        self._channel = None
+        if not channel.is_inherited:
+            # Else the parent's poller is the same one, and would lose the channel too.
+            self._loop.poller.unwatch(channel.read_fd)
         channel.close()
-
-
-# The channels of this process's loops, each with the one that signals were written to
-# before it was claimed. Signals are the process's own, so there can be only one record.
-claims: dict[int, int] = {}
-
-
-def claim(fd: int) -> None:
-    """Let signals be written to `fd` from now on."""
-    found = signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
-    if found != fd:
-        forget(fd)
-        claims[fd] = found
-
-
-def release(fd: int) -> None:
-    """Let signals no longer be written to `fd`, but to whom it was before."""
-    before = forget(fd)
-    found = signal.set_wakeup_fd(NOBODY)
-    try:
-        signal.set_wakeup_fd(before if found == fd else found)
-    except (ValueError, OSError):
-        # Whoever had it before has closed it without a word.
-        return
-
-
-def forget(fd: int) -> int:
-    """Drop a claim from among the others; return what came before it."""
-    before = claims.pop(fd, NOBODY)
-    for other, found in claims.items():
-        if found == fd:
-            claims[other] = before
-    return before
-
-
-def let_go_in_child() -> None:
-    """Let no signal of a forked child wake its parent, which shares the channel."""
-    claims.clear()
-    signal.set_wakeup_fd(NOBODY)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=let_go_in_child)
 
 
 def check_signal(sig: Any) -> None:

@@ -48,7 +48,8 @@ CHILD = """
     begun = context.Event()
     child = context.Process(target={target}, args=[begun], daemon={daemon})
     child.start()
-    begun.wait()
+    # Not in the loop: it may take a busy machine longer than a loop may be blocked.
+    await asyncio.to_thread(begun.wait)
     say(child.pid)
 """
 
