@@ -38,8 +38,10 @@ OVERRUN = 0.4
 # Of the time that threads have, children are asked to end and killed at these shares.
 ASK_CHILDREN = 0.5
 KILL_CHILDREN = 0.85
-# An end that takes so many seconds says what it waits for.
+# An end that takes so many seconds says what it waits for,
 SLOW = 1.0
+# but not an exit that is over after so many.
+PROMPT = 0.1
 # Seconds that everything has after another Ctrl-C.
 HURRIED = 1.0
 # Said where that is why it could not end.
@@ -138,7 +140,7 @@ class Supervisor:
         if self.is_dismissed:
             return
         share = self.waits_until - self.began_at
-        slow = max(self.bound.budget.began_at + SLOW, self.began_at)
+        slow = max(self.bound.budget.began_at + SLOW, self.began_at + PROMPT)
         todo: list[tuple[float, Callable[[], None]]] = [
             (slow, self.say_what_is_waited_for),
             (self.began_at + ASK_CHILDREN * share, self.ask_children),
