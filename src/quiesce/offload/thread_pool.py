@@ -136,12 +136,15 @@ class ThreadPool(Executor):
         call_each(when_gone)
 
     def busy(self) -> list[BusyWorker]:
-        """Return the workers that have a job, and where each of them is."""
+        """Return the workers that have a job, and where each of them is.
+
+        Who has done a job and only comes back from it is not busy.
+        """
         with self.lock:
             working = [
                 (worker, job)
                 for worker in self.workers
-                if (job := worker.job) is not None
+                if (job := worker.job) is not None and not job.future.done()
             ]
         frames = sys._current_frames()
         return [
