@@ -55,7 +55,7 @@ def test_an_idle_thread_is_used_again(pool):
         future = pool.submit(threading.get_ident)
         future.add_done_callback(lambda _, ended=ended: ended.set())
         assert ended.wait(TIMEOUT)
-        while pool.busy():
+        while not pool.idle:
             pass
     assert len(pool.workers) == 1
 

@@ -138,13 +138,14 @@ class ThreadPool(Executor):
     def busy(self) -> list[BusyWorker]:
         """Return the workers that have a job, and where each of them is.
 
-        Who has done a job and only comes back from it is not busy.
+        Who has done the last job and only comes back from it is not busy.
         """
         with self.lock:
             working = [
                 (worker, job)
                 for worker in self.workers
-                if (job := worker.job) is not None and not job.future.done()
+                if (job := worker.job) is not None
+                and (self.jobs or not job.future.done())
             ]
         frames = sys._current_frames()
         return [
