@@ -46,7 +46,8 @@ def end(*_):
     sys.exit(0)
 signal.signal(signal.SIGTERM, end)
 print("begun", flush=True)
-time.sleep(3600)
+while True:
+    time.sleep(0.05)
 '''
 
 async def main():

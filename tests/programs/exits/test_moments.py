@@ -22,7 +22,7 @@ def test_one_before_the_first_run_unwinds_the_program(scenario, signum):
     atexit.register(log, "exit function")
     try:
         say()
-        time.sleep(3600)
+        sleep_in_pieces()
         run(main())
     finally:
         log("finally")
@@ -112,7 +112,7 @@ def test_one_after_the_last_run_unwinds_the_program(scenario, signum):
     try:
         run(main())
         say()
-        time.sleep(3600)
+        sleep_in_pieces()
     finally:
         log("finally")
     """

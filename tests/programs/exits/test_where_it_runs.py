@@ -68,7 +68,7 @@ def test_between_two_runs_a_signal_does_what_it_does_in_any_program(scenario, si
     run(main())
     try:
         say()
-        time.sleep(3600)
+        sleep_in_pieces()
     finally:
         log("interrupted")
     """
@@ -151,7 +151,7 @@ def test_a_signal_to_a_forked_child_leaves_its_parent_running(scenario, signum):
             # It shares the parent's loop, so it must not touch it.
             try:
                 say(os.getpid())
-                time.sleep(3600)
+                sleep_in_pieces()
             finally:
                 os._exit(1)
         while not (ended := os.waitpid(child, os.WNOHANG))[0]:
@@ -198,8 +198,7 @@ def test_run_in_a_process_of_multiprocessing_ends_as_anywhere(scenario, method):
     assert outcome.status == 0
 
 
-# The main thread goes on once main has begun; a signal that comes while it hands the
-# GIL over to sleep would not wake it, in any Python program.
+# The main thread goes on once main has begun.
 IN_A_THREAD = """
 async def main():
     start("background", 0.05)
@@ -213,7 +212,7 @@ thread.start()
 began.wait()
 {then}
 """
-WAITS = "say()\ntime.sleep(3600)"
+WAITS = "say()\nsleep_in_pieces()"
 DAEMONS = [False, True]
 
 
@@ -288,10 +287,9 @@ def test_a_stuck_run_in_a_thread_does_not_hold_the_process_past_the_grace(scenar
 
     began = threading.Event()
     threading.Thread(target=run, args=[main()]).start()
-    # As above: the signal is to find a main thread that sleeps.
     began.wait()
     say()
-    time.sleep(3600)
+    sleep_in_pieces()
     """
     outcome = scenario.interrupted(text, grace=1)
     assert outcome.status != 0
@@ -311,7 +309,7 @@ def test_runs_in_two_threads_end_beside_each_other(scenario):
         threading.Thread(target=run, args=[main(name)]).start()
     ready.wait()
     say()
-    time.sleep(3600)
+    sleep_in_pieces()
     """
     outcome = scenario.interrupted(text)
     assert sorted(outcome.log) == ["background"] * 3 + ["main"] * 3

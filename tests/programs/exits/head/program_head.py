@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from typing import NoReturn
 
 WAY = os.environ["QUIESCE_EXITS_WAY"]
 for_ever = float("inf")
@@ -42,6 +43,16 @@ def log(text: object) -> None:
 def say(text: object = "ready") -> None:
     """Print a line that the test waits for."""
     print(text, flush=True)  # noqa: T201
+
+
+def sleep_in_pieces() -> NoReturn:
+    """Sleep for ever, without a loop, and hear every signal.
+
+    No Python program hears of one that comes between its last look for signals and the
+    system call in which it sleeps, until it wakes.
+    """
+    while True:
+        time.sleep(0.05)
 
 
 async def sleeper(name: object, cleanup: float = 0.0) -> None:
@@ -96,6 +107,7 @@ __all__ = [
     "run",
     "say",
     "signal",
+    "sleep_in_pieces",
     "sleeper",
     "start",
     "sys",
