@@ -58,7 +58,7 @@ def test_one_is_ended_when_ctrl_c_ends_the_main_thread(scenario, daemon):
     thread.start()
     begun.wait()
     say()
-    thread.join()
+    sleep_in_pieces()
     """
     outcome = scenario.interrupted(program(body), by=signal.SIGINT)
     assert outcome.log == ["main", "main's background", "atexit"]
