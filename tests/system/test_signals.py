@@ -149,6 +149,11 @@ def test_a_loop_that_has_run_can_be_closed_in_another_thread():
     assert loop.is_closed()
 
 
+# Since 3.12 Python warns of a fork in a process with threads, such as pytest may have.
+may_fork = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+
+@may_fork
 def test_callbacks_are_called_in_a_forked_child_that_runs_the_loop(loop):
     loop.add_signal_handler(signal.SIGUSR1, loop.stop)
     if (child := os.fork()) == 0:
@@ -161,6 +166,7 @@ def test_callbacks_are_called_in_a_forked_child_that_runs_the_loop(loop):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+@may_fork
 def test_a_forked_child_does_not_wake_its_parent_by_its_signals(loop, run):
     seen = asyncio.Queue()
     loop.add_signal_handler(signal.SIGUSR1, seen.put_nowait, "parent's")
