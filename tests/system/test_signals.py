@@ -141,6 +141,20 @@ def test_a_callback_hears_of_no_signal_that_came_before_it(loop, run, usr1):
     assert seen == ["the handler before"]
 
 
+def test_a_callback_of_one_loop_hears_of_no_signal_of_anothers_former_run(loop, usr1):
+    other = quiesce.new_event_loop()
+    seen = []
+    signal.signal(usr1, lambda *_: None)
+    # The last that a run does: it does not look outside any more.
+    loop.call_later(0.001, lambda: (send(usr1), loop.stop()))
+    loop.run_forever()
+    other.add_signal_handler(usr1, seen.append, "the callback")
+    loop.run_until_complete(asyncio.sleep(0.001))
+    other.run_until_complete(asyncio.sleep(0.001))
+    other.close()
+    assert seen == []
+
+
 def test_a_loop_that_has_run_can_be_closed_in_another_thread():
     loop = quiesce.new_event_loop()
     loop.run_until_complete(asyncio.sleep(0))

@@ -15,17 +15,22 @@ interpreted.
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
+from signal import SIGINT, default_int_handler
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core import native
 
 if TYPE_CHECKING:
+    import signal as signals
     from types import CodeType, FrameType
 
     from quiesce.core.hooks import SignalWakeup
+else:
+    # `signal` makes an Enum of all that this gives, which would be a good part of the
+    # price of a short run.
+    import _signal as signals
 
 # Seconds for which an interrupt is held at most, if another one comes.
 PATIENCE = 0.5
@@ -62,12 +67,12 @@ class Interrupts:
         """Hold from now on what finds us at work, if nobody does; return whether so."""
         if (
             threading.current_thread() is not threading.main_thread()
-            or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+            or signals.getsignal(SIGINT) is not default_int_handler
         ):
             return False
         self.loop.interrupted = False
         try:
-            signal.signal(signal.SIGINT, self.heard)
+            signals.signal(SIGINT, self.heard)
         except ValueError:
             # An embedded interpreter may have a main thread without signals.
             return False
@@ -75,8 +80,8 @@ class Interrupts:
 
     def release(self) -> None:
         """Hold nothing any more; raise what is still held."""
-        if signal.getsignal(signal.SIGINT) == self.heard:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if signals.getsignal(SIGINT) == self.heard:
+            signals.signal(SIGINT, default_int_handler)
         self.raise_held()
 
     def raise_held(self) -> None:

@@ -9,6 +9,7 @@ use for it passes on to the one below, and when it lets go, that one hears again
 from __future__ import annotations
 
 import os
+import select
 import signal
 
 from quiesce.system.wakeup import Wakeup
@@ -23,16 +24,17 @@ claims: dict[int, int] = {}
 class SignalChannel(Wakeup):
     """The channel of one loop. Only Python's main thread can claim it or let it go."""
 
-    __slots__ = ("process",)
+    __slots__ = ("forks_before", "poll")
 
     def __init__(self) -> None:
         super().__init__()
-        self.process = os.getpid()
+        self.forks_before = AtForks.count
+        self.poll = poll_of(self.read_fd)
 
     @property
     def is_inherited(self) -> bool:
         """Whether this is a forked child, which shares the channel with its parent."""
-        return self.process != os.getpid()
+        return self.forks_before != AtForks.count
 
     @property
     def is_claimed(self) -> bool:
@@ -45,15 +47,23 @@ class SignalChannel(Wakeup):
         before = claims.get(self.write_fd, NOBODY)
         return before != NOBODY and before not in claims
 
+    def may_hold_any(self) -> bool:
+        """Tell whether to look for signals: not if there are none for sure.
+
+        An error for each look in vain would cost a short run a quarter of its time.
+        """
+        return self.poll is None or bool(self.poll.poll(0))
+
     def claim(self) -> None:
         """Let signals be written here from now on.
 
         Raises ValueError outside the main thread.
         """
-        found = signal.set_wakeup_fd(self.write_fd, warn_on_full_buffer=False)
-        if found != self.write_fd:
-            forget(self.write_fd)
-            claims[self.write_fd] = found
+        fd = self.write_fd
+        found = signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
+        if found != fd:
+            forget(fd)
+            claims[fd] = found
 
     def release(self) -> None:
         """Let signals be written where they were before; pass on what is left here.
@@ -61,17 +71,20 @@ class SignalChannel(Wakeup):
         Harmless if it is not claimed, also outside the main thread; if it is, raises
         ValueError there.
         """
-        if not self.is_claimed:
+        fd = self.write_fd
+        if fd not in claims:
             return
-        found = signal.set_wakeup_fd(NOBODY)
-        before = forget(self.write_fd)
-        heir = before if found == self.write_fd else found
-        try:
-            signal.set_wakeup_fd(heir)
-        except (ValueError, OSError):
-            # Whoever had it before has closed it without a word.
-            return
-        hand_over(self.drain(), heir)
+        heir = claims[fd]
+        found = hand_to(heir)
+        forget(fd)
+        if found != fd:
+            # Somebody is above, and stays there.
+            heir = found
+            hand_to(heir)
+        # Also without an heir: the next run would take for new what is left here.
+        left = self.drain() if self.may_hold_any() else b""
+        if heir != NOBODY:
+            hand_over(left, heir)
 
     def pass_on(self, numbers: bytes) -> None:
         """Hand signals to the loop of ours that is below this one, if there is one."""
@@ -80,13 +93,40 @@ class SignalChannel(Wakeup):
             hand_over(numbers, before)
 
 
+def poll_of(fd: int) -> select.poll | None:
+    """Return what tells whether `fd` can be read; None where the system has no poll."""
+    if not hasattr(select, "poll"):
+        return None
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return poll
+
+
+def hand_to(fd: int) -> int:
+    """Let signals be written to `fd`; return where they were written before.
+
+    Raises ValueError outside the main thread.
+    """
+    try:
+        return signal.set_wakeup_fd(fd)
+    except (ValueError, OSError):
+        # Whoever had it has closed it without a word.
+        return signal.set_wakeup_fd(NOBODY)
+
+
 def hand_over(numbers: bytes, fd: int) -> None:
     """Write what Python's handler would have written there, as far as there is room."""
-    if numbers and fd != NOBODY:
+    if numbers:
         try:
             os.write(fd, numbers)
         except OSError:
             return
+
+
+class AtForks:
+    """How many forks are between this process and the first that had this module."""
+
+    count = 0
 
 
 def forget(fd: int) -> int:
@@ -100,6 +140,7 @@ def forget(fd: int) -> int:
 
 def let_go_in_child() -> None:
     """Let no signal of a forked child wake its parent, which shares the channel."""
+    AtForks.count += 1
     claims.clear()
     signal.set_wakeup_fd(NOBODY)
 
