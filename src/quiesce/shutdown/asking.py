@@ -88,8 +88,10 @@ class Asking:
         asked = self.asked
         with requesting(self.request("")):
             for task in outermost_first(tasks):
-                if not (task in asked or was_asked(task) or is_cleanup(task)):
-                    asked.update(cancel(task))
+                is_told = task in asked or was_asked(task) or is_cleanup(task)
+                # There are thousands, and adding nothing to `asked` takes its time.
+                if not is_told and (others := cancel(task)):
+                    asked.update(others)
                 asked.add(task)
 
     def ask_again(self, tasks: Iterable[Any]) -> None:
@@ -128,27 +130,18 @@ class Asking:
 
     def spared(self) -> set[Any]:
         """Return who is shielded, and what they and cleanups wait for."""
+        left, asked = self.left, self.asked
         spared: set[Any] = set()
-        todo = [
-            task for task in self.left if self.is_spared(task) or task in self.asked
-        ]
+        if self.insisted < len(INSISTENCE):
+            self.shielded.update(filter(is_shielded, left))
+            spared |= (self.shielded & left) - asked
+        todo = [*spared, *(left & asked)]
         while todo:
-            task = todo.pop()
-            if self.is_spared(task):
-                spared.add(task)
-            for awaited in awaited_tasks(task):
-                if awaited not in spared and awaited in self.left:
+            for awaited in awaited_tasks(todo.pop()):
+                if awaited not in spared and awaited in left:
                     spared.add(awaited)
                     todo.append(awaited)
         return spared
-
-    def is_spared(self, task: Any) -> bool:
-        """Tell whether `task` is shielded and the time for that is not over."""
-        if self.insisted == len(INSISTENCE) or task in self.asked:
-            return False
-        if task not in self.shielded and is_shielded(task):
-            self.shielded.add(task)
-        return task in self.shielded
 
     # -- insisting
 
@@ -210,17 +203,23 @@ def is_cleanup(task: Any) -> bool:
     return type(coroutine_of(task)).__name__ == "async_generator_athrow"
 
 
+# A task factory may make tasks that have no more than the older methods.
+
+
 def coroutine_of(task: Any) -> Any:
     """Return the coroutine of `task`; None where that cannot tell."""
-    # A task factory may make tasks that have no more than the older methods.
-    get_coro = getattr(task, "get_coro", None)
-    return None if get_coro is None else get_coro()
+    try:
+        return task.get_coro()
+    except AttributeError:
+        return None
 
 
 def was_asked(task: Any) -> bool:
     """Tell whether somebody has cancelled `task` already."""
-    cancelling = getattr(task, "cancelling", None)
-    return cancelling is not None and cancelling() > 0
+    try:
+        return task.cancelling() > 0
+    except AttributeError:
+        return False
 
 
 def cancel(task: Any) -> Collection[Any]:
