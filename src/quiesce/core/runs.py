@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
     from quiesce.core.scheduler import Scheduler
 
-# Called with each loop that is about to run; ``quiesce run`` sets it.
+# Called with each loop that begins to run; ``quiesce run`` sets it.
 on_run: Callable[[Scheduler], object] | None = None
 
 
 def run_until_stopped(loop: Scheduler) -> None:
     """Do what `run_forever` does."""
-    if on_run is not None:
-        on_run(loop)
     unfinished = loop.unfinished
     loop.unfinished = None
     try:
         begin_run(loop)
+        if on_run is not None:
+            on_run(loop)
         began_at = loop.polled_at
         if unfinished is not None:
             unfinished.stop_when_done(loop.stop)

@@ -88,17 +88,22 @@ class Asking:
         asked = self.asked
         with requesting(self.request("")):
             for task in outermost_first(tasks):
-                is_told = task in asked or was_asked(task) or is_cleanup(task)
+                is_told = task in asked or requests_of(task) or is_cleanup(task)
                 # There are thousands, and adding nothing to `asked` takes its time.
                 if not is_told and (others := cancel(task)):
                     asked.update(others)
                 asked.add(task)
 
     def ask_again(self, tasks: Iterable[Any]) -> None:
-        """Cancel `tasks`, whoever has done so before."""
+        """Cancel `tasks`, whoever has done so before.
+
+        A request that went down a chain of waits has reached all that are in it.
+        """
+        before = {task: requests_of(task) for task in outermost_first(list(tasks))}
         with requesting(self.request("once more")):
-            for task in tasks:
-                cancel(task)
+            for task, requests in before.items():
+                if requests_of(task) == requests:
+                    cancel(task)
                 self.asked.add(task)
 
     def request(self, how: str) -> CancelRequest:
@@ -214,12 +219,17 @@ def coroutine_of(task: Any) -> Any:
         return None
 
 
+def requests_of(task: Any) -> int:
+    """Return how many requests to cancel `task` are open."""
+    try:
+        return task.cancelling()
+    except AttributeError:
+        return 0
+
+
 def was_asked(task: Any) -> bool:
     """Tell whether somebody has cancelled `task` already."""
-    try:
-        return task.cancelling() > 0
-    except AttributeError:
-        return False
+    return requests_of(task) > 0
 
 
 def cancel(task: Any) -> Collection[Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiesce.loop import Loop
 from quiesce.shutdown import children, connections
+from quiesce.shutdown.runs_in_threads import all_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +67,8 @@ def end_pool(sequence: Sequence, until: float) -> None:
     if not isinstance(loop, Loop):
         sequence.run(loop.shutdown_default_executor(), until)
         return
+    if sequence.reason.ends_process and loop.executor.pool is not None:
+        all_runs.ask_those_of(loop.executor.pool)
     sequence.run(loop.executor.end(), until)
     if loop.executor.busy():
         loop.executor.give_up()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from asyncio import futures
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from quiesce.core.future import Future
 from quiesce.core.running import swap_current_task
 from quiesce.shutdown import children, exit_status
 from quiesce.shutdown.asking import coroutine_of
@@ -31,19 +33,23 @@ def give_up(sequence: Sequence) -> None:
         elif not sequence.said_hurried:
             sequence.say_hurried()
     if sequence.asking.look():
+        closed: set[Any] = set()
         # In the running loop, as the task that is closed: code that misses one of these
         # may take that for one more reason to try again, for ever.
-        sequence.loop.call_soon(close_coroutines, sequence)
+        sequence.loop.call_soon(close_coroutines, sequence, closed)
         sequence.turn(sequence.budget.deadline)
+        # Order matters: a step that is still queued would miss its task's coroutine.
+        for task in closed:
+            mark_cancelled(task)
     children.let_go(sequence.loop)
 
 
-def close_coroutines(sequence: Sequence) -> None:
+def close_coroutines(sequence: Sequence, closed: set[Any]) -> None:
     """Close the coroutine of every task that is left, and of those born by that.
 
-    Those are closed before they have begun, so that they bear no more.
+    Those are closed before they have begun, so that they bear no more. All are added to
+    `closed`.
     """
-    closed: set[Any] = set()
     while left := sequence.asking.pending() - closed:
         for task in left:
             close_coroutine(task)
@@ -92,6 +98,17 @@ def close_coroutine(task: Any) -> None:
         keep_for_ever(coroutine)
     finally:
         swap_current_task(loop, before)
+
+
+def mark_cancelled(task: Any) -> None:
+    """Let `task` be cancelled for whoever still asks: it has no coroutine any more."""
+    kind: Any = Future if isinstance(task, Future) else futures.Future
+    try:
+        # What a task does beyond this needs its coroutine.
+        kind.cancel(task)
+    except TypeError:
+        # Of another make, which a task factory has chosen.
+        return
 
 
 def keep_for_ever(coroutine: Any) -> None:

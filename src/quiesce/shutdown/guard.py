@@ -29,11 +29,15 @@ MARGIN = 1.0
 
 
 class Guard:
-    """Guards one run at a time, in the main thread; elsewhere it does nothing."""
+    """Guards one run at a time, in the main thread; elsewhere it does nothing.
+
+    One that `yields` makes room for any other.
+    """
 
     present: Guard | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, *, yields: bool = False) -> None:
+        self.yields = yields
         self.guardian: GuardianProcess | None = None
 
     def stand(self, signums: Iterable[int], grace: float) -> None:
@@ -41,10 +45,11 @@ class Guard:
 
         To be called when their handlers are installed.
         """
-        if (
-            Guard.present is not None
-            or threading.get_ident() != threading.main_thread().ident
-        ):
+        if threading.get_ident() != threading.main_thread().ident:
+            return
+        if Guard.present is not None and Guard.present.yields:
+            Guard.present.stand_down()
+        if Guard.present is not None:
             return
         if not last_resort.begin(signums, grace + MARGIN):
             from quiesce.shutdown.guardian_process import the_guardian
@@ -73,6 +78,15 @@ class Guard:
             last_resort.end_in(deadline + MARGIN - time.monotonic(), status)
         else:
             self.guardian.tell(f"hold {deadline + MARGIN}")
+
+    def let_go(self) -> None:
+        """Do not end the process, in which Python runs, unless it is asked to again."""
+        if Guard.present is not self:
+            return
+        if self.guardian is None:
+            last_resort.do_not_end()
+        else:
+            self.guardian.tell("release")
 
     def stand_down(self) -> None:
         """Guard no longer."""

@@ -21,6 +21,7 @@ the lines, and the one to answer. It imports nothing of quiesce.
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
@@ -34,6 +35,10 @@ LOOKS = 0.1
 ANSWER = 0.25
 WRITING = 0.15
 CHILDREN = 0.2
+# A terminal and the tools between it and the program each pass on the same Ctrl-C.
+SAME_CTRL_C = 0.5
+# Seconds that are left after another one.
+AT_ONCE = 1.2
 MESSAGE = (
     b"quiesce: the time to end is over, but a call in C keeps Python from running; "
     b"the process ends in the lines above\n"
@@ -51,6 +56,10 @@ class Guardian:
         self.signums: set[int] = set()
         self.grace = 0.0
         self.unread_since: float | None = None
+        # How many Ctrl-C lay unread then, or came with the first.
+        self.interrupts = 0
+        # When to end it at the latest, because of a later Ctrl-C.
+        self.hurries_until = math.inf
         self.deadline: float | None = None
         self.children: set[int] = set()
         self.asked_at = 0.0
@@ -65,25 +74,32 @@ class Guardian:
             if self.deadline is not None:
                 if now >= self.deadline:
                     self.end()
-            elif self.has_unread():
-                self.look_at_unread(now)
+            elif unread := self.unread():
+                self.look_at_unread(now, unread.count(signal.SIGINT))
             else:
                 self.unread_since = None
 
-    def look_at_unread(self, now: float) -> None:
+    def look_at_unread(self, now: float, interrupts: int) -> None:
         """Ask whether Python runs, and end the process if it does not for the grace.
 
         The question also interrupts a system call that began just after the signal had
         come. A program that handles the signal itself answers, and may take its time.
+        After a later Ctrl-C, one more of the `interrupts`, it has little.
         """
         if self.unread_since is None or (
             self.answered and now >= self.unread_since + self.grace
         ):
             self.unread_since = self.asked_at = now
+            self.hurries_until = math.inf
             self.answered = False
-        elif self.answered:
+        if now < self.unread_since + SAME_CTRL_C:
+            self.interrupts = interrupts
+        elif interrupts > self.interrupts:
+            self.interrupts = interrupts
+            self.hurries_until = min(self.hurries_until, now + AT_ONCE)
+        if self.answered:
             return
-        elif now >= self.unread_since + self.grace:
+        if now >= min(self.unread_since + self.grace, self.hurries_until):
             self.end()
         elif now >= self.asked_at + ANSWER:
             self.asked_at = now
@@ -141,18 +157,18 @@ class Guardian:
             case _:
                 pass
 
-    def has_unread(self) -> bool:
-        """Tell whether a signal that asks for the end was not read yet."""
+    def unread(self) -> bytes:
+        """Return what signals are unread, if one that asks for the end is among them."""
         if self.channel is None:
-            return False
+            return b""
         try:
             data = self.channel.recv(4096, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
-            return False
+            return b""
         if not data:
             self.channel.close()
             self.channel = None
-        return not self.signums.isdisjoint(data)
+        return b"" if self.signums.isdisjoint(data) else data
 
     def end(self) -> None:
         """Let the process write where it is, and end it with its children."""

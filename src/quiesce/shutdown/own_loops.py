@@ -1,19 +1,33 @@
-"""Tells of blocked loops that a program runs by itself, with no runner.
+"""The loops that a program runs by itself, with no runner, under ``quiesce run``.
 
-A runner has a `watchdog`. A program that calls ``loop.run_until_complete()`` has none,
-so under ``quiesce run`` one thread looks at all such loops. It is made when the first
-of them runs.
+A runner has a `watchdog` and a `guard`. A program that calls
+``loop.run_until_complete()`` has none, so one thread looks at all such loops and tells
+of those that are blocked. It is made when the first of them runs, and with it comes a
+guard. A signal that asks for the end comes out of the run as `Terminated`, and as long
+as a blocked loop keeps it from that, a watchdog holds the deadline.
 """
 
 from __future__ import annotations
 
+import functools
+import signal
 import threading
 from typing import Any
 
 from quiesce.core import runs
+from quiesce.errors import Terminated
+from quiesce.shutdown import triggers
 from quiesce.shutdown.blocked import Pulse, say_blocked
+from quiesce.shutdown.budget import Budget, grace_of
+from quiesce.shutdown.guard import Guard
+from quiesce.shutdown.reason import SIGNALLED, Reason
 from quiesce.shutdown.watch_thread import RUNNING, WatchThread
-from quiesce.shutdown.watchdog import is_watched, pause_before_next_look, threshold
+from quiesce.shutdown.watchdog import (
+    Watchdog,
+    is_watched,
+    pause_before_next_look,
+    threshold,
+)
 
 
 class OwnLoop:
@@ -57,6 +71,7 @@ class OwnLoops:
         """
         if is_watched(loop):
             return
+        guard_run(loop)
         seconds = threshold()
         if seconds is None:
             return
@@ -95,6 +110,61 @@ class OwnLoops:
             (pause_before_next_look(each, self.threshold) for each in blocked),
             default=self.threshold,
         )
+
+
+# It ends the process where a call in C keeps the GIL while such a loop runs.
+guard = Guard(yields=True)
+# What holds the deadline of runs that were asked to end, by their loops.
+ENDING: dict[Any, Watchdog] = {}
+
+
+def guard_run(loop: Any) -> None:
+    """Guard the run of `loop`, unless a runner does."""
+    if Guard.present is None:
+        signums = [
+            signum
+            for signum in triggers.SIGNALS
+            if signal.getsignal(signum) is triggers.terminate
+        ]
+        if signums:
+            guard.stand(signums, grace_of(None))
+    guard.share(loop)
+
+
+def terminate(loop: Any, signum: int) -> None:
+    """Let `Terminated` come out of the run of `loop`, between two callbacks.
+
+    Called by a signal's handler. A loop that is blocked is dealt with as a runner would
+    within the grace; at the end of that the process is ended.
+    """
+    if loop in ENDING:
+        # Supervisors repeat themselves.
+        return
+    budget, reason = Budget(grace_of(None)), Reason(SIGNALLED, signum)
+    ENDING[loop] = watchdog = Watchdog(loop, threshold=None, interrupted=set())
+    loop.call_soon_threadsafe(come_out, loop, signum)
+    guard.hold(budget.deadline, reason.forced_status)
+    watchdog.hold(
+        budget, on_deadline=functools.partial(end_process, loop, reason, budget)
+    )
+
+
+def come_out(loop: Any, signum: int) -> None:
+    """Raise `Terminated` in the run of `loop`."""
+    ENDING.pop(loop).release()
+    guard.let_go()
+    raise Terminated(signum)
+
+
+def end_process(loop: Any, reason: Reason, budget: Budget) -> None:
+    """End the process, whose loop is blocked; called in another thread."""
+    from quiesce.shutdown import forcing
+    from quiesce.shutdown.report import Report
+    from quiesce.shutdown.sequence import Sequence
+
+    # Else the run has ended by itself, and the program is past it.
+    if loop.is_running():
+        forcing.end_process(Sequence(loop, reason, budget, Report(reason, budget)))
 
 
 def watch_own_loops() -> None:

@@ -19,13 +19,17 @@ A program that caught the exception and goes on beyond the deadline is on its ow
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
+import sys
 import threading
 import time
-from typing import TYPE_CHECKING, NoReturn
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from quiesce.shutdown import late_status, processes
+from quiesce.shutdown import late_status, processes, survivors
+from quiesce.shutdown.budget import Budget
 from quiesce.shutdown.exit_status import (
     ends_by_ctrl_c,
     flush_or_forget,
@@ -36,14 +40,17 @@ from quiesce.shutdown.exit_status import (
 )
 from quiesce.shutdown.exit_supervisor import Supervisor, described
 from quiesce.shutdown.pools import tell_pools
+from quiesce.shutdown.reason import EXITED, RETURNED, Reason
 from quiesce.shutdown.report import Report
 from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.streams import put_aside_buffers
 from quiesce.shutdown.threads import daemons, threads_given_up, threads_left
+from quiesce.shutdown.triggers import SAME_CTRL_C
 
 if TYPE_CHECKING:
-    from quiesce.shutdown.budget import Budget
-    from quiesce.shutdown.reason import Reason
+    from collections.abc import Callable, Generator
+    from types import FrameType
+
     from quiesce.shutdown.survivor import Survivor
 
 # An exit that begins so many seconds after the deadline is the program's own business.
@@ -70,6 +77,17 @@ def bound_exit(budget: Budget, reason: Reason, *, report: Report | None = None) 
         return
     BOUNDS.append(bound)
     bound.supervisor.start_early()
+
+
+def force_exit(began_at: float, grace: float, left: list[threading.Thread]) -> NoReturn:
+    """Name the threads that are left, and leave without them.
+
+    To be called when the interpreter's exit, which `began_at` then, has waited for them
+    for as long as the `grace`.
+    """
+    error = KeyboardInterrupt() if ends_by_ctrl_c() else None
+    reason = Reason(EXITED if error else RETURNED, error=error)
+    ExitBound(Budget(grace, began_at), reason, None).force(left)
 
 
 def is_bound() -> bool:
@@ -110,9 +128,11 @@ class ExitBound:
         self.report = self.new_report(report)
         self.is_forced = False
         self.hurried = False
+        self.runs_exit_functions = False
         # Once it leaves, nobody else has to.
         self.is_leaving = False
         self.supervisor = Supervisor(self)
+        self.later_ctrl_c = LaterCtrlC(self)
 
     def __str__(self) -> str:
         return self.why
@@ -134,20 +154,18 @@ class ExitBound:
             return
         self.report.phase("process")
         self.ignore_repetition()
-        try:
-            self.supervisor.take_over()
-            tell_pools()
-            all_runs.end(self.supervisor.waits_until)
-            self.wait_for_threads()
-        except KeyboardInterrupt:
-            self.hurry()
-        left = threads_left()
-        if left or self.is_forced or threads_given_up():
-            self.force(left)
-        # Here, because what they leave must be known: children that could not be waited
-        # for, and output. At its very end the interpreter would wait for a reader, and
-        # nobody looks on then.
-        run_last_acts()
+        with self.later_ctrl_c.heard():
+            try:
+                self.supervisor.take_over()
+                tell_pools()
+                all_runs.end(self.supervisor.waits_until)
+                self.wait_for_threads()
+            except KeyboardInterrupt:
+                self.hurry()
+            left = threads_left()
+            if left or self.is_forced or threads_given_up() or self.must_kill():
+                self.force(left)
+            self.run_exit_functions()
         if self.is_forced:
             self.leave()
         if self.signum is not None:
@@ -176,6 +194,34 @@ class ExitBound:
             if left <= 0:
                 return
             threads[0].join(left)
+
+    def run_exit_functions(self) -> None:
+        """Run them, and write out what was printed.
+
+        Here, because what they leave must be known: children that could not be waited
+        for, and output. At its very end the interpreter would wait for a reader, and
+        nobody looks on then.
+        """
+        self.runs_exit_functions = True
+        try:
+            run_last_acts()
+        except KeyboardInterrupt:
+            # Raised by ours, while output was written.
+            pass
+
+    def cut_exit_functions(self, frame: FrameType | None) -> None:
+        """Name what holds one of them, which is at `frame`, and give it up."""
+        children = processes.multiprocessing_children()
+        left = described(())
+        if not children:
+            # Else it is one of these that is waited for.
+            left.insert(0, survivors.of_thread(threading.main_thread(), frame))
+        self.name(left)
+        processes.kill(children)
+
+    def must_kill(self) -> bool:
+        """Tell whether children are left for which there is no time any more."""
+        return self.hurried and bool(processes.multiprocessing_children())
 
     def hurry(self) -> None:
         """Let the end come at once."""
@@ -210,6 +256,51 @@ class ExitBound:
         if self.forced_status == 128 + signal.SIGINT and ends_by_ctrl_c():
             strike(signal.SIGINT)
         os._exit(self.forced_status)
+
+
+class LaterCtrlC:
+    """Ctrl-C while the process ends: everything is to end at once, without noise.
+
+    Python shows what a signal's handler raises in an exit function, and goes on to the
+    next one.
+    """
+
+    def __init__(self, bound: ExitBound) -> None:
+        self.bound = bound
+
+    @contextmanager
+    def heard(self) -> Generator[None]:
+        """Hear of it within the block, unless the program has a handler of its own."""
+        if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            yield
+            return
+        signal.signal(signal.SIGINT, self.interrupt)
+        before = sys.unraisablehook
+        hook = functools.partial(show_no_interrupt, before)
+        sys.unraisablehook = hook
+        try:
+            yield
+        finally:
+            if sys.unraisablehook is hook:
+                sys.unraisablehook = before
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def interrupt(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Cut short what the main thread does, unless it is the same Ctrl-C again."""
+        bound = self.bound
+        if time.monotonic() - bound.budget.began_at < SAME_CTRL_C:
+            return
+        if bound.runs_exit_functions and not bound.hurried:
+            bound.hurry()
+            bound.cut_exit_functions(frame)
+        bound.hurry()
+        raise KeyboardInterrupt
+
+
+def show_no_interrupt(show: Callable[[Any], Any], unraisable: Any) -> None:
+    """Let `show` show what nobody can catch, but for a Ctrl-C."""
+    if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+        show(unraisable)
 
 
 def nothing(*_: object) -> None:

@@ -23,12 +23,20 @@ MARGIN = 0.5
 
 
 class Run:
-    """One run: `ask` asks it to end, from any thread; its end takes `grace` seconds."""
+    """The run in this thread; its end takes `grace` seconds."""
 
     def __init__(self, ask: Callable[[], None], grace: float) -> None:
-        self.ask = ask
+        self.end = ask
         self.grace = grace
+        self.thread = threading.current_thread()
+        self.was_asked = False
         self.ended = threading.Event()
+
+    def ask(self) -> None:
+        """Ask it to end, once, from any thread."""
+        if not self.was_asked:
+            self.was_asked = True
+            self.end()
 
 
 class Runs:
@@ -67,10 +75,30 @@ class Runs:
         import concurrent.futures.thread  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
         try:
-            threading._register_atexit(self.end)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+            threading._register_atexit(self.at_exit)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
         except RuntimeError:
             # The exit has begun already: it is too late to be told of it.
             pass
+
+    def ask_those_of(self, pool: Any) -> None:
+        """Ask the runs to end that are jobs of a loop's `pool`."""
+        for run in list(self.runs.values()):
+            if getattr(run.thread, "pool", None) is pool:
+                run.ask()
+
+    def at_exit(self) -> None:
+        """End every run, as the exit of the interpreter begins that nobody bounds.
+
+        A thread whose loop is blocked would hold the process for ever.
+        """
+        began_at = time.monotonic()
+        self.end()
+        stuck = [run for run in self.runs.values() if not run.thread.daemon]
+        if stuck:
+            from quiesce.shutdown.process_wide import force_exit
+
+            grace = max(run.grace for run in stuck)
+            force_exit(began_at, grace, [run.thread for run in stuck])
 
     def end(self, until: float | None = None) -> None:
         """Ask every run to end, and wait for it: as long as its own grace lasts.

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from quiesce.core import places
 from quiesce.shutdown import await_chain
+from quiesce.shutdown.asking import requests_of
 from quiesce.shutdown.await_chain import Place
 from quiesce.shutdown.processes import content_of
 from quiesce.shutdown.survivor import Survivor
@@ -27,6 +28,7 @@ from quiesce.shutdown.waiting import waits_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from threading import Thread
+    from types import FrameType
 
 P = ParamSpec("P")
 
@@ -133,13 +135,6 @@ def state_of(task: Any) -> tuple[Any, ...]:
     return (*codes, line, type(awaited), requests_of(task))
 
 
-def requests_of(task: Any) -> int:
-    """Return how many requests to cancel `task` are open."""
-    # A task factory may make tasks that have no more than the older methods.
-    cancelling = getattr(task, "cancelling", None)
-    return 0 if cancelling is None else cancelling()
-
-
 def held_requests(task: Any) -> int:
     """Return how many requests to cancel `task` wait until a block is left."""
     # A program that protects a block has imported this.
@@ -198,9 +193,10 @@ def definition_of(links: list[Any]) -> Place | None:
 
 
 @whatever_happens("thread")
-def of_thread(thread: Thread) -> Survivor:
-    """Describe a living thread."""
-    innermost = sys._current_frames().get(thread.ident or 0)
+def of_thread(thread: Thread, innermost: FrameType | None = None) -> Survivor:
+    """Describe a living thread, which is at the frame `innermost` if that is given."""
+    if innermost is None:
+        innermost = sys._current_frames().get(thread.ident or 0)
     frames = await_chain.frames_down_to(innermost)
     places = tuple(map(await_chain.place_of, frames))
     return Survivor(
@@ -246,12 +242,14 @@ def command_of(pid: int | None) -> str:
 
 
 def in_shell(words: Any) -> str:
-    """Return a command as one types it; `words` may be one text already."""
+    """Return a command as one types it, in one line; `words` may be one text."""
     import shlex
 
     if isinstance(words, (str, bytes, os.PathLike)):
-        return os.fsdecode(words)
-    return shlex.join(map(os.fsdecode, words))
+        command = os.fsdecode(words)
+    else:
+        command = shlex.join(map(os.fsdecode, words))
+    return " ".join(command.split())
 
 
 @whatever_happens("async generator")

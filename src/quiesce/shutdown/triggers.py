@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from quiesce.errors import Terminated
 from quiesce.shutdown.exit_status import keep_quiet
@@ -43,15 +43,13 @@ def terminate(signum: int, _frame: FrameType | None) -> None:
     """
     from asyncio import events
 
+    from quiesce.shutdown import own_loops
+
     loop = events._get_running_loop()
     if loop is None:
+        own_loops.guard.let_go()
         raise Terminated(signum)
-    loop.call_soon_threadsafe(raise_terminated, signum)
-
-
-def raise_terminated(signum: int) -> NoReturn:
-    """Raise `Terminated`."""
-    raise Terminated(signum)
+    own_loops.terminate(loop, signum)
 
 
 def is_default(signum: int, handler: Any) -> bool:
