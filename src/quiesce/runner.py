@@ -73,13 +73,17 @@ def run(
     Raises RuntimeError where a loop is running in this thread.
     """
     refuse_running_loop("asyncio.run()", main)
-    runner = Runner(
-        grace=grace,
-        debug=debug,
-        signals=signals,
-        report=report,
-        loop_factory=loop_factory,
-    )
+    try:
+        runner = Runner(
+            grace=grace,
+            debug=debug,
+            signals=signals,
+            report=report,
+            loop_factory=loop_factory,
+        )
+    except ValueError:
+        drop(main)
+        raise
     runner._is_whole_program = True
     with runner._triggers:
         runner.get_loop()
@@ -210,6 +214,8 @@ class Runner:
             if self._main.done():
                 self._note_failure(error)
                 if self._was_cut():
+                    # What comes out is only how the signal is answered.
+                    self._begin(Reason(why.SIGNALLED, signum=self._triggers.signum))
                     raise self._triggers.answer() from None
                 raise
             if self._triggers.signum is None:
@@ -453,10 +459,14 @@ def has_failed(task: Any) -> bool:
 def refuse_running_loop(call: str, main: Any) -> None:
     """Raise RuntimeError if this thread is inside a running loop; `main` is dropped."""
     if events._get_running_loop() is not None:
-        if coroutines.iscoroutine(main):
-            # It was never awaited, and that is no news beside the error.
-            main.close()
+        drop(main)
         raise RuntimeError(f"{call} cannot be called from a running event loop")
+
+
+def drop(main: Any) -> None:
+    """Close `main`: that it was never awaited is no news beside an error."""
+    if coroutines.iscoroutine(main):
+        main.close()
 
 
 def as_coroutine(awaitable: Any) -> Any:

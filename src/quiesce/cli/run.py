@@ -12,14 +12,17 @@ import builtins
 import signal
 import sys
 from types import CodeType, ModuleType
+from typing import Any
 
 from quiesce.cli.failure import show
 from quiesce.cli.problem import Problem
 from quiesce.cli.target import Target, enter, find
 from quiesce.core import unretrieved
+from quiesce.core.running import all_tasks, loops
 from quiesce.errors import Terminated
 from quiesce.shutdown import budget, late_status, watchdog
 from quiesce.shutdown.exit_status import die_of
+from quiesce.shutdown.loops_in_threads import stop_loops
 from quiesce.shutdown.triggers import SIGNALS, HeldSignals, terminate
 
 
@@ -30,6 +33,7 @@ def run(words: list[str]) -> int:
     By SystemExit and by a signal the process ends as it would have under ``python``.
     """
     target, arguments = find(without_options(words))
+    check_environment()
     enter(target.folder, [target.name, *arguments])
     # Order matters: exit functions are called last registered first, and this one is to
     # come after those of the program and of everything it imports.
@@ -39,6 +43,7 @@ def run(words: list[str]) -> int:
     ).hold()
     error = end_of(target)
     bound_exit(error)
+    last_act.hear_signals()
     if isinstance(error, Terminated):
         last_act.die_of(error.signum)
     elif isinstance(error, KeyboardInterrupt):
@@ -51,6 +56,15 @@ def run(words: list[str]) -> int:
     if error is not None:
         raise error
     return 0
+
+
+def check_environment() -> None:
+    """Refuse what the program would be told of in the middle of its work."""
+    try:
+        budget.grace_of(None)
+        watchdog.threshold()
+    except ValueError as error:
+        raise Problem(str(error)) from None
 
 
 def show_unless_unread(interrupt: KeyboardInterrupt) -> None:
@@ -106,14 +120,56 @@ class LastAct:
 
     def __init__(self) -> None:
         self.signum: int | None = None
+        self.has_begun = False
 
     def die_of(self, signum: int) -> None:
         """Choose the signal; from now on its repetition changes nothing."""
         self.signum = signum
         signal.signal(signum, nothing)
 
+    def hear_signals(self) -> None:
+        """Let SIGTERM and SIGHUP end the exit of the interpreter too, which now begins.
+
+        One that ends for such a reason already is not disturbed.
+        """
+        from quiesce.shutdown import process_wide
+
+        hear = nothing if process_wide.is_bound() else self.heard
+        # The last that is registered is called first.
+        atexit.register(self.begin)
+        for signum in SIGNALS:
+            if signal.getsignal(signum) is terminate:
+                signal.signal(signum, hear)
+
+    def begin(self) -> None:
+        """Note that the exit functions are being called."""
+        self.has_begun = True
+
+    def heard(self, signum: int, _: object) -> None:
+        """End the exit that goes on within the grace, and die of the signal then.
+
+        Called in the main thread, in the middle of a wait for threads or of an exit
+        function. What is raised there would be shown and forgotten.
+        """
+        from quiesce.shutdown import process_wide, reason
+
+        if self.signum is not None:
+            return
+        self.die_of(signum)
+        bound = process_wide.ExitBound(
+            budget.Budget(budget.grace_of(None)),
+            reason.Reason(reason.SIGNALLED, signum),
+            None,
+        )
+        if self.has_begun:
+            # This one has its time, and so have those that follow.
+            bound.supervisor.take_over()
+        else:
+            bound()
+
     def __call__(self) -> None:
         """End by the signal, if there was one, be it in a run of an exit function."""
+        end_loops_of_daemons()
         signum = self.signum or next(iter(late_status.SIGNUMS), None)
         if signum is not None:
             die_of(signum)
@@ -166,11 +222,23 @@ def end_open_loops(error: BaseException | None) -> None:
 
     A program that calls ``loop.run_forever()`` itself and is interrupted there leaves
     its tasks pending; `error` is what interrupted it. A loop that still runs belongs to
-    another thread.
+    another thread, which a signal ends too.
     """
-    from quiesce.core.running import all_tasks, loops
+    in_use: set[Any] = set()
+    if isinstance(error, (KeyboardInterrupt, Terminated)):
+        in_use = stop_loops(lambda _: True)
+    end_loops(error, in_use)
+
+
+def end_loops_of_daemons() -> None:
+    """End what is left on loops of threads for which Python does not wait."""
+    end_loops(None, stop_loops(lambda thread: thread.daemon))
+
+
+def end_loops(error: BaseException | None, in_use: set[Any]) -> None:
+    """Unwind the tasks on every loop that nobody runs, but for those in use."""
     from quiesce.runner import end_loop
 
-    for loop in list(loops):
+    for loop in loops - in_use:
         if not (loop.is_closed() or loop.is_running()) and all_tasks(loop):
             end_loop(loop, error)

@@ -175,10 +175,18 @@ def log_failure(context: dict[str, Any], running: Any) -> None:
     logger.error("\n".join(lines), exc_info=exc_info)
 
 
+def repr_of(value: Any) -> str:
+    """Return what `value` says it is; an error must not be lost where that raises."""
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - of the program's own classes
+        return object.__repr__(value)
+
+
 def describe(key: str, value: Any) -> str:
     """Say what stands under one key of a context."""
     if key not in ("source_traceback", "handle_traceback"):
-        return repr(value)
+        return repr_of(value)
     what = "Object" if key == "source_traceback" else "Handle"
     stack = "".join(traceback.format_list(value)).rstrip()
     return f"{what} created at (most recent call last):\n{stack}"

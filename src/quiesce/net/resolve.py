@@ -105,7 +105,7 @@ def literal_address(
 
 def literal_port(port: Any) -> int | None:
     """Return a port given in digits or not at all; None for a service's name."""
-    if port in (None, "", b""):
+    if port is None or (isinstance(port, str | bytes) and not port):
         return 0
     try:
         return int(port)

@@ -236,18 +236,38 @@ def cancel(task: Any) -> Collection[Any]:
     """Cancel `task`, however long the chain of tasks is that it waits for.
 
     asyncio's own tasks hand the request down the chain by recursion. Where that comes
-    to its end, the innermost is cancelled, and with it the others, which wait for each
-    other: they are returned.
+    to its end, the innermost are cancelled, and with them the others, which wait for
+    each other: they are returned. One that cannot be cancelled must not keep the others
+    from it: that is reported.
     """
     try:
         task.cancel()
     except RecursionError:
-        chain = [task]
-        while hasattr(awaited := getattr(chain[-1], "_fut_waiter", None), "get_coro"):
-            chain.append(awaited)
-        chain[-1].cancel()
+        chain, innermost = waits_of(task)
+        for each in innermost:
+            each.cancel()
         return chain
+    except Exception as error:  # noqa: BLE001 - of the program's own class
+        task.get_loop().call_exception_handler(
+            {"message": "A task could not be cancelled", "exception": error}
+        )
     return ()
+
+
+def waits_of(task: Any) -> tuple[set[Any], list[Any]]:
+    """Return all tasks for which `task` waits, with itself, and the innermost."""
+    chain = {task}
+    innermost: list[Any] = []
+    left = [task]
+    while left:
+        each = left.pop()
+        awaited = awaited_tasks(each)
+        if not awaited:
+            innermost.append(each)
+        new = [one for one in awaited if one not in chain]
+        chain.update(new)
+        left += new
+    return chain, innermost
 
 
 def group_owner(task: Any) -> Any:

@@ -62,7 +62,7 @@ def flush_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (AttributeError, OSError, ValueError):
+        except Exception:  # noqa: BLE001, S112 - a stand-in may raise anything
             # No stream, a reader that has gone, a closed stream: nothing to save.
             continue
 
@@ -72,16 +72,20 @@ def flush_or_forget() -> None:
 
     Python would try again and end with status 120, which hides why the program ended.
     """
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        stream: Any = getattr(sys, name)
         try:
             stream.flush()
         except (AttributeError, ValueError):
+            # None, or closed.
             continue
         except OSError as error:
             if has_no_reader(stream, error):
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, stream.fileno())
                 os.close(nowhere)
+        except Exception:  # noqa: BLE001 - a stand-in may raise anything
+            setattr(sys, name, None)
 
 
 def has_no_reader(stream: TextIO, error: OSError) -> bool:

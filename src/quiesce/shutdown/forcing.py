@@ -94,8 +94,18 @@ def close_coroutine(task: Any) -> None:
     before = swap_current_task(loop, task)
     try:
         coroutine.close()
-    except BaseException:  # noqa: BLE001 - named already, and nobody is there to be told
-        keep_for_ever(coroutine)
+    except BaseException as error:  # noqa: BLE001 - nobody is there to be told
+        if getattr(coroutine, "cr_frame", coroutine) is not None:
+            # It goes on, and is named already.
+            keep_for_ever(coroutine)
+        elif isinstance(error, Exception):
+            loop.call_exception_handler(
+                {
+                    "message": "Error in a cleanup that was cut short",
+                    "exception": error,
+                    "task": task,
+                }
+            )
     finally:
         swap_current_task(loop, before)
 

@@ -158,7 +158,7 @@ class Guardian:
                 pass
 
     def unread(self) -> bytes:
-        """Return what signals are unread, if one that asks for the end is among them."""
+        """Return the unread signals, if one that asks for the end is among them."""
         if self.channel is None:
             return b""
         try:

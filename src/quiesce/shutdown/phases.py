@@ -91,7 +91,8 @@ def end_rest(sequence: Sequence) -> None:
     if sequence.main is not None and not sequence.main.done():
         asking.asked.add(sequence.main)
     while asking.look() and time.monotonic() < sequence.budget.cut:
-        if not (asking.hurry_if_due(asking.left) or asking.insist_if_due(asking.left)):
+        if not asking.hurry_if_due(asking.left):
+            asking.insist_if_due(asking.left)
             asking.next_round()
         finish_round(sequence)
 

@@ -11,6 +11,7 @@ and never the sequence.
 from __future__ import annotations
 
 import time
+from asyncio import Task
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -208,7 +209,11 @@ class Sequence:
 
         One that is not done by then is cancelled.
         """
-        task = self.loop.create_task(coroutine)
+        task: Any
+        try:
+            task = self.loop.create_task(coroutine)
+        except Exception:  # noqa: BLE001 - of the program's task factory
+            task = Task(coroutine, loop=self.loop)
         self.asking.ours.add(task)
         if not self.wait_for([task], until):
             task.cancel()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,7 @@ class WatchThread:
 
     def run(self, turn: int) -> None:
         """Look, in the thread."""
+        leave_signals_to_others()
         self.native_id = _thread.get_native_id()
         while turn == self.turn:
             pause = self.look()
@@ -97,6 +99,20 @@ class WatchThread:
         # No import of pathlib for this.
         path = f"/proc/self/task/{self.native_id}"
         return not self.native_id or os.path.exists(path)  # noqa: PTH110
+
+
+# What programs wait for with `sigwait`, blocked in all of the threads they know of.
+AWAITED = [
+    getattr(signal, f"SIG{name}")
+    for name in ("HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "ALRM", "CHLD")
+    if hasattr(signal, f"SIG{name}")
+]
+
+
+def leave_signals_to_others() -> None:
+    """Take no signal in this thread that the program may wait for elsewhere."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
 
 
 HELD: list[WatchThread] = []
