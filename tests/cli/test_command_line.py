@@ -56,6 +56,18 @@ def test_an_object_whose_call_is_a_coroutine_function_is_run(folder):
     assert (outcome.status, outcome.out) == (0, ["called"])
 
 
+@pytest.mark.parametrize("name", ["QUIESCE_GRACE", "QUIESCE_WATCHDOG_MS"])
+def test_a_bad_number_in_the_environment_is_told_before_the_program_begins(
+    folder, monkeypatch, name
+):
+    monkeypatch.setenv(name, "soon")
+    outcome = outcome_of(*QUIESCE_RUN, "app.py", folder=folder)
+    assert (outcome.status, outcome.out) == (2, [])
+    (line,) = outcome.err.splitlines()
+    assert line.startswith(f"quiesce: {name} must be a number of ")
+    assert line.endswith(", not 'soon'")
+
+
 def test_a_coroutine_function_that_fails_shows_its_own_frames_only(folder):
     outcome = outcome_of(*QUIESCE_RUN, "package.app:fails", folder=folder)
     assert outcome.status == 1

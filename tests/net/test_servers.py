@@ -88,6 +88,14 @@ def test_each_connection_gets_a_protocol_of_its_own(serve, run, recorders):
     assert {each.received for each in recorders} == {b"1", b"2"}
 
 
+@pytest.mark.parametrize("port", [0, "", "0", b"", b"0", None])
+@pytest.mark.filterwarnings("error::BytesWarning")
+def test_a_port_of_none_is_any_port_in_whatever_form(loop, run, port):
+    server = run(loop.create_server(asyncio.Protocol, "127.0.0.1", port))
+    assert address_of(server)[1] > 0
+    server.close()
+
+
 def test_an_accepted_transport_knows_both_addresses(serve, run, recorders):
     server = serve()
     with call(server) as sock:
