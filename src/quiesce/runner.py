@@ -150,6 +150,9 @@ class Runner:
             self._loop = self._new_loop()
             self._context = contextvars.copy_context()
             if not self._is_whole_program:
+                # Order matters: nothing is to be loaded when a signal has come.
+                from quiesce.shutdown import own_loops  # noqa: F401  # pyright: ignore[reportUnusedImport]
+
                 self._between_runs.hold()
         loop: AbstractEventLoop = self._loop
         return loop

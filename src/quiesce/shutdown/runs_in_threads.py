@@ -45,6 +45,7 @@ class Runs:
     def __init__(self) -> None:
         self.runs: dict[Any, Run] = {}
         self.is_registered = False
+        self.force_exit: Any = None
 
     @contextmanager
     def entered(
@@ -74,6 +75,11 @@ class Runs:
         # is one of a pool, concurrent.futures would wait for it.
         import concurrent.futures.thread  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
+        # Now, because at the end there may be no descriptor left for it.
+        from quiesce.shutdown import process_wide
+
+        self.force_exit = process_wide.force_exit
+
         try:
             threading._register_atexit(self.at_exit)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
         except RuntimeError:
@@ -95,10 +101,8 @@ class Runs:
         self.end()
         stuck = [run for run in self.runs.values() if not run.thread.daemon]
         if stuck:
-            from quiesce.shutdown.process_wide import force_exit
-
             grace = max(run.grace for run in stuck)
-            force_exit(began_at, grace, [run.thread for run in stuck])
+            self.force_exit(began_at, grace, [run.thread for run in stuck])
 
     def end(self, until: float | None = None) -> None:
         """Ask every run to end, and wait for it: as long as its own grace lasts.
