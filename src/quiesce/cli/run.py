@@ -15,15 +15,14 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from quiesce.cli.failure import show
+from quiesce.cli.last_act import LastAct, nothing
 from quiesce.cli.problem import Problem
 from quiesce.cli.target import Target, enter, find
 from quiesce.core import unretrieved
 from quiesce.core.running import all_tasks, loops
 from quiesce.errors import Terminated
-from quiesce.shutdown import budget, late_status, watchdog
-from quiesce.shutdown.exit_status import die_of
+from quiesce.shutdown import budget, watchdog
 from quiesce.shutdown.loops_in_threads import stop_loops
-from quiesce.shutdown.triggers import SIGNALS, HeldSignals, terminate
 
 
 def run(words: list[str]) -> int:
@@ -37,13 +36,11 @@ def run(words: list[str]) -> int:
     enter(target.folder, [target.name, *arguments])
     # Order matters: exit functions are called last registered first, and this one is to
     # come after those of the program and of everything it imports.
-    atexit.register(last_act := LastAct())
-    HeldSignals(
-        {signum: terminate for signum in SIGNALS if signum != signal.SIGINT}
-    ).hold()
-    error = end_of(target)
-    bound_exit(error)
+    atexit.register(last_act := LastAct(end_loops_of_daemons))
     last_act.hear_signals()
+    error = end_of(target, last_act)
+    bound_exit(error)
+    last_act.come_closer()
     if isinstance(error, Terminated):
         last_act.die_of(error.signum)
     elif isinstance(error, KeyboardInterrupt):
@@ -115,72 +112,12 @@ def bound_exit(error: BaseException | None) -> None:
     )
 
 
-class LastAct:
-    """What the process does last: die of the signal that asked it to end."""
+def end_of(target: Target, last_act: LastAct) -> BaseException | None:
+    """Run the program, and return the exception that it ended with, if any.
 
-    def __init__(self) -> None:
-        self.signum: int | None = None
-        self.has_begun = False
-
-    def die_of(self, signum: int) -> None:
-        """Choose the signal; from now on its repetition changes nothing."""
-        self.signum = signum
-        signal.signal(signum, nothing)
-
-    def hear_signals(self) -> None:
-        """Let SIGTERM and SIGHUP end the exit of the interpreter too, which now begins.
-
-        One that ends for such a reason already is not disturbed.
-        """
-        from quiesce.shutdown import process_wide
-
-        hear = nothing if process_wide.is_bound() else self.heard
-        # The last that is registered is called first.
-        atexit.register(self.begin)
-        for signum in SIGNALS:
-            if signal.getsignal(signum) is terminate:
-                signal.signal(signum, hear)
-
-    def begin(self) -> None:
-        """Note that the exit functions are being called."""
-        self.has_begun = True
-
-    def heard(self, signum: int, _: object) -> None:
-        """End the exit that goes on within the grace, and die of the signal then.
-
-        Called in the main thread, in the middle of a wait for threads or of an exit
-        function. What is raised there would be shown and forgotten.
-        """
-        from quiesce.shutdown import process_wide, reason
-
-        if self.signum is not None:
-            return
-        self.die_of(signum)
-        bound = process_wide.ExitBound(
-            budget.Budget(budget.grace_of(None)),
-            reason.Reason(reason.SIGNALLED, signum),
-            None,
-        )
-        if self.has_begun:
-            # This one has its time, and so have those that follow.
-            bound.supervisor.take_over()
-        else:
-            bound()
-
-    def __call__(self) -> None:
-        """End by the signal, if there was one, be it in a run of an exit function."""
-        end_loops_of_daemons()
-        signum = self.signum or next(iter(late_status.SIGNUMS), None)
-        if signum is not None:
-            die_of(signum)
-
-
-def nothing(*_: object) -> None:
-    """Do nothing, where a function is asked for."""
-
-
-def end_of(target: Target) -> BaseException | None:
-    """Run the program, and return the exception that it ended with, if any."""
+    No signal's exception comes out of this: once `last_act` knows that the program is
+    over it answers signals by itself.
+    """
     from quiesce.installation import install
     from quiesce.runner import run as run_main
     from quiesce.shutdown.own_loops import watch_own_loops
@@ -200,7 +137,9 @@ def end_of(target: Target) -> BaseException | None:
         error = raised
     try:
         end_open_loops(error)
+        last_act.program_is_over = True
     except BaseException as raised:  # noqa: BLE001 - as above
+        last_act.program_is_over = True
         error = raised
     return error
 

@@ -12,6 +12,8 @@ import warnings
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from quiesce.core.task_factory import task_in_spite_of_it
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
@@ -69,9 +71,8 @@ class AsyncGenerators:
         self.alive.clear()
         if not generators:
             return
-        outcomes = await asyncio.gather(
-            *[generator.aclose() for generator in generators], return_exceptions=True
-        )
+        closing = [task_in_spite_of_it(self.loop, close(each)) for each in generators]
+        outcomes = await asyncio.gather(*closing, return_exceptions=True)
         self.closing = []
         for outcome, generator in zip(outcomes, generators, strict=True):
             if isinstance(outcome, Exception):
@@ -83,3 +84,8 @@ class AsyncGenerators:
                         "asyncgen": generator,
                     }
                 )
+
+
+async def close(generator: AsyncGenerator[Any, Any]) -> None:
+    """Close `generator`, awaits included."""
+    await generator.aclose()

@@ -32,3 +32,11 @@ def call_task_factory(
     if not TAKES_NAME and name is not None:
         task.set_name(name)
     return task
+
+
+def task_in_spite_of_it(loop: Any, coro: Any) -> Any:
+    """Make a task that the end of the loop needs, also where the factory raises."""
+    try:
+        return loop.create_task(coro)
+    except Exception:  # noqa: BLE001 - of the program's own factory
+        return asyncio.Task(coro, loop=loop)

@@ -124,7 +124,7 @@ def guard_run(loop: Any) -> None:
         signums = [
             signum
             for signum in triggers.SIGNALS
-            if signal.getsignal(signum) is triggers.terminate
+            if signal.getsignal(signum) in triggers.STAND_INS
         ]
         if signums:
             guard.stand(signums, grace_of(None))

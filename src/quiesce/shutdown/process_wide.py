@@ -87,7 +87,7 @@ def force_exit(began_at: float, grace: float, left: list[threading.Thread]) -> N
     """
     error = KeyboardInterrupt() if ends_by_ctrl_c() else None
     reason = Reason(EXITED if error else RETURNED, error=error)
-    ExitBound(Budget(grace, began_at), reason, None).force(left)
+    ExitBound(Budget(grace, began_at), reason).force(left)
 
 
 def is_bound() -> bool:
@@ -118,14 +118,10 @@ class ExitBound:
     Called in the main thread when it begins, before threads are joined.
     """
 
-    def __init__(self, budget: Budget, reason: Reason, report: Report | None) -> None:
-        self.budget = budget
-        # Not the reason itself: its exception would keep frames alive as long as the
-        # program goes on.
-        self.signum = reason.signum
-        self.why = str(reason)
-        self.forced_status = reason.forced_status
-        self.report = self.new_report(report)
+    def __init__(
+        self, budget: Budget, reason: Reason, report: Report | None = None
+    ) -> None:
+        self.begin(budget, reason, report)
         self.is_forced = False
         self.hurried = False
         self.runs_exit_functions = False
@@ -133,6 +129,18 @@ class ExitBound:
         self.is_leaving = False
         self.supervisor = Supervisor(self)
         self.later_ctrl_c = LaterCtrlC(self)
+
+    def begin(
+        self, budget: Budget, reason: Reason, report: Report | None = None
+    ) -> None:
+        """Let it be for this reason, and after what this report has said."""
+        self.budget = budget
+        # Not the reason itself: its exception would keep frames alive as long as the
+        # program goes on.
+        self.signum = reason.signum
+        self.why = str(reason)
+        self.forced_status = reason.forced_status
+        self.report = self.new_report(report)
 
     def __str__(self) -> str:
         return self.why

@@ -11,10 +11,10 @@ and never the sequence.
 from __future__ import annotations
 
 import time
-from asyncio import Task
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+from quiesce.core.task_factory import task_in_spite_of_it
 from quiesce.loop import Loop
 from quiesce.shutdown import children, connections, survivors
 from quiesce.shutdown.asking import Asking
@@ -209,11 +209,7 @@ class Sequence:
 
         One that is not done by then is cancelled.
         """
-        task: Any
-        try:
-            task = self.loop.create_task(coroutine)
-        except Exception:  # noqa: BLE001 - of the program's task factory
-            task = Task(coroutine, loop=self.loop)
+        task = task_in_spite_of_it(self.loop, coroutine)
         self.asking.ours.add(task)
         if not self.wait_for([task], until):
             task.cancel()

@@ -52,11 +52,15 @@ def terminate(signum: int, _frame: FrameType | None) -> None:
     own_loops.terminate(loop, signum)
 
 
+# The handlers that `quiesce run` has in place of the default ones.
+STAND_INS: list[Handler] = [terminate]
+
+
 def is_default(signum: int, handler: Any) -> bool:
     """Tell whether nobody but Python and quiesce has said what `signum` shall do."""
     if signum == signal.SIGINT:
         return handler is signal.default_int_handler
-    return handler is signal.SIG_DFL or handler is terminate
+    return handler is signal.SIG_DFL or handler in STAND_INS
 
 
 class HeldSignals:

@@ -1,0 +1,98 @@
+"""What a program under ``quiesce run`` does last: die of the signal that ended it.
+
+That may come while the program runs, in a run of an exit function, or when the program
+is over and the interpreter exits: what a signal's handler raises there would be shown
+and forgotten, and the process end with status 0.
+"""
+
+from __future__ import annotations
+
+import atexit
+import signal
+from typing import TYPE_CHECKING
+
+from quiesce.shutdown import budget, late_status, process_wide
+from quiesce.shutdown.exit_status import die_of
+from quiesce.shutdown.exit_supervisor import NO_THREADS_AT_EXIT
+from quiesce.shutdown.reason import SIGNALLED, Reason
+from quiesce.shutdown.triggers import SIGNALS, STAND_INS, HeldSignals, terminate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+
+class LastAct:
+    """An exit function that is called after all others; `before` comes before it."""
+
+    def __init__(self, before: Callable[[], object]) -> None:
+        self.before = before
+        self.signum: int | None = None
+        self.program_is_over = False
+        # Whether the process ends within a grace for another reason.
+        self.is_bound = False
+        # Whether the exit functions are being called.
+        self.has_begun = False
+        # What bounds the exit once a signal has come.
+        self.bound = process_wide.ExitBound(*asked_by(signal.SIGTERM))
+
+    def __call__(self) -> None:
+        """End by the signal, if there was one, be it in a run of an exit function."""
+        self.before()
+        signum = self.signum or next(iter(late_status.SIGNUMS), None)
+        if signum is not None:
+            die_of(signum)
+
+    def die_of(self, signum: int) -> None:
+        """Choose the signal; from now on its repetition changes nothing."""
+        self.signum = signum
+        signal.signal(signum, nothing)
+
+    def hear_signals(self) -> None:
+        """Answer SIGTERM and SIGHUP from now on, where nobody else does."""
+        STAND_INS.append(self.answer)
+        hears = {each: self.answer for each in SIGNALS if each != signal.SIGINT}
+        HeldSignals(hears).hold()
+
+    def answer(self, signum: int, frame: FrameType | None) -> None:
+        """End the program, or the exit of the interpreter if the program is over."""
+        if not self.program_is_over:
+            terminate(signum, frame)
+        elif self.signum is None and not self.is_bound:
+            self.end_exit(signum)
+
+    def come_closer(self) -> None:
+        """Take note that the interpreter exits next."""
+        self.is_bound = process_wide.is_bound()
+        # The last that is registered is called first.
+        atexit.register(self.begin)
+        if NO_THREADS_AT_EXIT and not self.is_bound:
+            self.bound.supervisor.start()
+            self.bound.supervisor.start_second()
+
+    def begin(self) -> None:
+        """Note that the exit functions are being called."""
+        self.has_begun = True
+
+    def end_exit(self, signum: int) -> None:
+        """End the exit that goes on within the grace, and die of the signal then.
+
+        Called in the main thread, in the middle of a wait for threads or of an exit
+        function.
+        """
+        self.die_of(signum)
+        self.bound.begin(*asked_by(signum))
+        if self.has_begun:
+            # This one has its time, and so have those that follow.
+            self.bound.supervisor.take_over()
+        else:
+            self.bound()
+
+
+def asked_by(signum: int) -> tuple[budget.Budget, Reason]:
+    """Return the budget and the reason of an end that `signum` asks for now."""
+    return budget.Budget(budget.grace_of(None)), Reason(SIGNALLED, signum)
+
+
+def nothing(*_: object) -> None:
+    """Do nothing, where a function is asked for."""
