@@ -100,10 +100,11 @@ class Asking:
         A request that went down a chain of waits has reached all that are in it.
         """
         before = {task: requests_of(task) for task in outermost_first(list(tasks))}
+        told: set[Any] = set()
         with requesting(self.request("once more")):
             for task, requests in before.items():
-                if requests_of(task) == requests:
-                    cancel(task)
+                if task not in told and requests_of(task) == requests:
+                    told.update(cancel(task))
                 self.asked.add(task)
 
     def request(self, how: str) -> CancelRequest:
@@ -163,7 +164,7 @@ class Asking:
         sequence = self.sequence
         if not sequence.hurried or sequence.said_hurried:
             return False
-        sequence.say_hurried()
+        sequence.say_hurried(sequence.survivors())
         self.ask_again(tasks)
         return True
 

@@ -31,7 +31,11 @@ def give_up(sequence: Sequence) -> None:
             sequence.forced = True
             sequence.report.forced(left)
         elif not sequence.said_hurried:
-            sequence.say_hurried()
+            sequence.say_hurried(left)
+        else:
+            named = set(map(identity, sequence.report.survivors))
+            cut_off = [each for each in sequence.cut_off if identity(each) not in named]
+            sequence.say_hurried(cut_off)
     if sequence.asking.look():
         closed: set[Any] = set()
         # In the running loop, as the task that is closed: code that misses one of these
@@ -82,6 +86,11 @@ def what_is_left(sequence: Sequence) -> list[Survivor]:
         running = map(of_child, children.running(sequence.loop))
         left += [child for child in running if child.pid not in named]
     return left
+
+
+def identity(survivor: Survivor) -> tuple[object, ...]:
+    """Return what is the same of two descriptions of one thing."""
+    return survivor.kind, survivor.name, survivor.pid
 
 
 def close_coroutine(task: Any) -> None:

@@ -61,6 +61,11 @@ class Guard:
         Guard.present = self
         know_forks()
 
+    def add(self, signum: int, grace: float) -> None:
+        """Look for `signum` too, whose handler has just been installed."""
+        if Guard.present is self and self.guardian is None:
+            last_resort.begin_at(signum, grace + MARGIN)
+
     def share(self, loop: Any) -> None:
         """Begin with the run of `loop`, which hears of signals now."""
         if Guard.present is self and self.guardian is not None:

@@ -61,6 +61,8 @@ class Guardian:
         # When to end it at the latest, because of a later Ctrl-C.
         self.hurries_until = math.inf
         self.deadline: float | None = None
+        # When it was told of the deadline first.
+        self.held_since = 0.0
         self.children: set[int] = set()
         self.asked_at = 0.0
         self.answered = False
@@ -71,10 +73,9 @@ class Guardian:
         told = socket.socket(fileno=0)
         while self.hear(told):
             now = time.monotonic()
-            if self.deadline is not None:
-                if now >= self.deadline:
-                    self.end()
-            elif unread := self.unread():
+            if self.deadline is not None and now >= self.deadline:
+                self.end()
+            if unread := self.unread():
                 self.look_at_unread(now, unread.count(signal.SIGINT))
             else:
                 self.unread_since = None
@@ -92,10 +93,14 @@ class Guardian:
             self.unread_since = self.asked_at = now
             self.hurries_until = math.inf
             self.answered = False
-        if now < self.unread_since + SAME_CTRL_C:
-            self.interrupts = interrupts
-        elif interrupts > self.interrupts:
-            self.interrupts = interrupts
+        if self.deadline is not None:
+            # The end goes on already: what lies here came after its signal.
+            is_another = interrupts > 0 and now >= self.held_since + SAME_CTRL_C
+        elif now < self.unread_since + SAME_CTRL_C:
+            is_another, self.interrupts = False, interrupts
+        else:
+            is_another = interrupts > self.interrupts
+        if is_another:
             self.hurries_until = min(self.hurries_until, now + AT_ONCE)
         if self.answered:
             return
@@ -109,13 +114,14 @@ class Guardian:
         """Wait for something; take what is told, and say whether more can come."""
         poller = select.poll()
         poller.register(told, select.POLLIN)
-        timeout: float | None = None
+        seconds = math.inf
         if self.deadline is not None:
-            timeout = max(0.0, self.deadline - time.monotonic()) * 1000 + 1
-        elif self.unread_since is not None:
-            timeout = LOOKS * 1000
+            seconds = max(0.0, self.deadline - time.monotonic()) + 0.001
+        if self.unread_since is not None:
+            seconds = min(seconds, LOOKS)
         elif self.channel is not None:
             poller.register(self.channel, select.POLLIN)
+        timeout = None if seconds == math.inf else seconds * 1000
         for fd, _ in poller.poll(timeout):
             if fd == told.fileno():
                 return self.take(told)
@@ -145,6 +151,8 @@ class Guardian:
             case [b"grace", seconds]:
                 self.grace = float(seconds)
             case [b"hold", moment]:
+                if self.deadline is None:
+                    self.held_since = time.monotonic()
                 self.deadline = float(moment)
             case [b"release"]:
                 self.deadline = self.unread_since = None

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
     from quiesce.shutdown.blocked import Pulse
 
+# Ours that run a loop: compiled, there is no frame between them and a callback. Others
+# of ours are callbacks themselves, as what closes the tasks that are given up.
+RUNNING = frozenset({"Sequence.turn", "Runner._run_main"})
+
 
 class Interruption:
     """The power to interrupt what blocks one loop of the main thread."""
@@ -93,7 +97,10 @@ def may_raise(frame: FrameType | None, note: int) -> bool:
     assert frame is not None
     during_a_look = note < 0
     if COMPILED:
-        runs_the_loop = frame.f_code.co_filename.startswith(RUN_LOOPS)
+        code = frame.f_code
+        runs_the_loop = code.co_qualname in RUNNING and code.co_filename.startswith(
+            RUN_LOOPS
+        )
         return runs_the_loop and not during_a_look
     return frame.f_code in HANDING_OVER
 

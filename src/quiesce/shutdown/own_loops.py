@@ -15,6 +15,7 @@ import threading
 from typing import Any
 
 from quiesce.core import runs
+from quiesce.core.scheduler import Scheduler
 from quiesce.errors import Terminated
 from quiesce.shutdown import triggers
 from quiesce.shutdown.blocked import Pulse, say_blocked
@@ -120,14 +121,19 @@ ENDING: dict[Any, Watchdog] = {}
 
 def guard_run(loop: Any) -> None:
     """Guard the run of `loop`, unless a runner does."""
+    grace = grace_of(None)
     if Guard.present is None:
         signums = [
             signum
             for signum in triggers.SIGNALS
             if signal.getsignal(signum) in triggers.STAND_INS
         ]
-        if signums:
-            guard.stand(signums, grace_of(None))
+        guard.stand([*signums, signal.SIGINT], grace)
+    if Guard.present is guard and isinstance(loop, Scheduler):
+        # It holds Ctrl-C anew in each run.
+        loop.interrupts.on_heard = guard.let_go
+        if signal.getsignal(signal.SIGINT) == loop.interrupts.heard:
+            guard.add(signal.SIGINT, grace)
     guard.share(loop)
 
 

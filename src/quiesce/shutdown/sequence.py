@@ -137,10 +137,10 @@ class Sequence:
             self.budget.hurry(AT_ONCE)
             self.wake()
 
-    def say_hurried(self) -> None:
-        """Name everything that is not waited for any longer."""
+    def say_hurried(self, left: list[Survivor]) -> None:
+        """Name what is not waited for any longer."""
         self.said_slow = self.said_hurried = True
-        self.report.hurried(self.survivors())
+        self.report.hurried(left)
 
     def wake(self) -> None:
         """End the present turn of the loop, from whatever thread."""

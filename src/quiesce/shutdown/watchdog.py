@@ -16,12 +16,13 @@ Where a call in C keeps the GIL no thread of Python runs: that is for `guard`.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from quiesce.shutdown.blocked import pulse_of, say_blocked
-from quiesce.shutdown.interruption import Interruption
+from quiesce.shutdown.interruption import Interruption, may_raise
 from quiesce.shutdown.watch_thread import WatchThread
 
 if TYPE_CHECKING:
@@ -165,11 +166,14 @@ class Watchdog:
         return LOOKS
 
     def interrupt(self, seconds: float) -> None:
-        """End the line that holds the loop, after it was named."""
-        self.tell(seconds)
-        self.interruption.interrupt(
-            self.thread_id, f"interrupted: it had blocked the loop for {seconds:.1f} s"
-        )
+        """End the line that holds the loop, after it was named; not one of ours."""
+        frame = sys._current_frames().get(self.thread_id)
+        if may_raise(frame, self.pulse.seen):
+            self.tell(seconds)
+            self.interruption.interrupt(
+                self.thread_id,
+                f"interrupted: it had blocked the loop for {seconds:.1f} s",
+            )
 
     def tell(self, seconds: float) -> None:
         """Say, once for each block, which line it is."""

@@ -59,6 +59,12 @@ def begin(signums: Iterable[int], seconds: float) -> bool:
     return True
 
 
+def begin_at(signum: int, seconds: float) -> None:
+    """Let `signum` start the timer too, after `begin` or a change of its handler."""
+    if LastResort.signum:
+        native.start_at(signum, seconds)
+
+
 def end_in(seconds: float, status: int) -> None:
     """Start the timer, or move it; at its end the process ends with `status`."""
     if LastResort.signum:

@@ -7,6 +7,7 @@ a mutant to themselves: none of the modules that are changed here is ever compil
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -108,6 +109,41 @@ def hurried_by_any_signal(former):
     return heard
 
 
+@changes
+def without_a_last_resort(former):
+    def hold(self, budget, *, on_deadline):
+        former(self, budget, on_deadline=None)
+
+    return hold
+
+
+class Absent:
+    """Stands in for a class: whatever one asks of it, nothing is done."""
+
+    def __init__(self, *_, **__):
+        pass
+
+    def __getattr__(self, _):
+        return nothing
+
+
+def asks_children_of_groups():
+    asking = import_module("quiesce.shutdown.asking")
+    owner = asking.group_owner
+    asking.group_owner = nothing
+    # First, else it is up to chance whether they hear of it once or twice.
+    asking.outermost_first = functools.partial(sorted, key=lambda task: not owner(task))
+
+
+def joins_for_ever(_):
+    for thread in import_module("quiesce.shutdown.threads").threads_left():
+        thread.join()
+
+
+def closes_nothing(sequence, _):
+    sequence.loop.stop()
+
+
 MUTANTS = {
     # triggers
     "SIGINT asks nobody": without_signal(signal.SIGINT),
@@ -135,13 +171,58 @@ MUTANTS = {
         "shutdown.phases", "is_held_by_connections", lambda *_: False
     ),
     "everybody is asked once more": replaced(
-        "shutdown.asking", "was_asked", lambda _: False
+        "shutdown.asking", "requests_of", lambda _: 0
     ),
     "only one round is asked": replaced("shutdown.asking:Asking", "next_round", once),
     "nobody insists at half": without_insisting(0),
     "nobody insists at three quarters": without_insisting(1),
     "shields protect nobody": replaced(
         "shutdown.asking", "is_shielded", lambda _: False
+    ),
+    "main is alone for over a second": replaced("shutdown.phases", "MAIN_ALONE", 1e9),
+    "idle connections hold who waits for them": replaced(
+        "shutdown.phases", "closes_idle_connections"
+    ),
+    "children of a task group are asked too": asks_children_of_groups,
+    "who closes a generator is asked too": replaced(
+        "shutdown.asking", "is_cleanup", lambda _: False
+    ),
+    # what is no task
+    "suspended generators stay": replaced("shutdown.closing", "close_generators"),
+    "the loop's pool is not waited for": replaced("shutdown.closing", "end_pool"),
+    "no thread of the loop is given up": replaced(
+        "offload.threads:DefaultExecutor", "give_up"
+    ),
+    "connections are not closed": replaced("shutdown.connections", "close_connections"),
+    "unsent bytes are not waited for": replaced(
+        "shutdown.closing", "has_ended", lambda _: True
+    ),
+    "who is cut off is not named": replaced(
+        "shutdown.sequence:Sequence", "note_cut_off"
+    ),
+    "children of the loop are not asked to end": replaced(
+        "shutdown.children", "terminate"
+    ),
+    "children of the loop are only asked to end": replaced("shutdown.children", "kill"),
+    "children that may stay are not let go": replaced("shutdown.children", "let_go"),
+    # force
+    "what is forced is not closed": replaced(
+        "shutdown.forcing", "close_coroutines", closes_nothing
+    ),
+    "what refuses to be closed is dropped": replaced(
+        "shutdown.forcing", "keep_for_ever"
+    ),
+    "what is given up stays pending": replaced("shutdown.forcing", "mark_cancelled"),
+    "nothing is reserved for it": replaced(
+        "shutdown.budget:Budget", "reserve", property(lambda _: 0.0)
+    ),
+    "a forced end raises nothing": replaced("runner:Runner", "_say_how"),
+    # another Ctrl-C
+    "the end cannot be hurried": replaced("shutdown.sequence:Sequence", "hurry"),
+    "nothing is said of a hurried end": replaced("shutdown.report:Report", "hurried"),
+    "the exit cannot be hurried": replaced("shutdown.process_wide:ExitBound", "hurry"),
+    "a later Ctrl-C at the exit is any": replaced(
+        "shutdown.process_wide:LaterCtrlC", "heard", contextlib.nullcontext
     ),
     # what the program has said about it
     "no drain step runs": replaced("shutdown.draining", "has_steps", lambda _: False),
@@ -181,6 +262,33 @@ MUTANTS = {
     "unread output is waited for": replaced(
         "shutdown.exit_supervisor", "is_unread", lambda _: False
     ),
+    "runs in threads are told but not asked": replaced(
+        "shutdown.runs_in_threads:Run", "ask"
+    ),
+    "blocked runs in threads are waited for": replaced(
+        "shutdown.process_wide", "force_exit"
+    ),
+    "runs in the loop's pool are not asked": replaced(
+        "shutdown.runs_in_threads:Runs", "ask_those_of"
+    ),
+    "threads are not waited for": replaced(
+        "shutdown.process_wide:ExitBound", "wait_for_threads"
+    ),
+    "threads are waited for without limit": replaced(
+        "shutdown.process_wide:ExitBound", "wait_for_threads", joins_for_ever
+    ),
+    "nothing is forced at the exit": replaced(
+        "shutdown.process_wide:ExitBound", "force"
+    ),
+    "an exit is bound however late it begins": replaced(
+        "shutdown.process_wide:ExitBound", "is_in_time", lambda _: True
+    ),
+    "nobody leaves unheard": replaced(
+        "shutdown.exit_supervisor:Supervisor", "leave_unheard"
+    ),
+    "output without a reader is kept": replaced(
+        "shutdown.process_wide", "flush_or_forget"
+    ),
     "pools are not told": replaced("shutdown.process_wide", "tell_pools"),
     "children are only asked to end": replaced("shutdown.processes", "kill"),
     "children are not asked to end": replaced("shutdown.processes", "terminate"),
@@ -192,10 +300,20 @@ MUTANTS = {
     "nothing is interrupted": replaced(
         "shutdown.interruption:Interruption", "interrupt"
     ),
+    "who was interrupted is asked too": replaced("shutdown.interruption", "task_of"),
     "the deadline is not held": replaced("shutdown.watchdog:Watchdog", "hold"),
+    "nobody ends the process at the deadline": replaced(
+        "shutdown.watchdog:Watchdog", "hold", without_a_last_resort
+    ),
     "only runners are watched": replaced("shutdown.own_loops", "say_blocked"),
+    "no deadline is held for own loops": replaced(
+        "shutdown.own_loops", "Watchdog", Absent
+    ),
     "nothing guards against C": replaced("shutdown.guard:Guard", "stand"),
+    "the guard holds no deadline": replaced("shutdown.guard:Guard", "hold"),
+    "nothing guards own loops against C": replaced("shutdown.own_loops", "guard_run"),
     # quiesce run
-    "open loops stay open": replaced("cli.run", "end_open_loops"),
+    "open loops stay open": replaced("cli.run", "end_loops"),
+    "loops of other threads go on": replaced("cli.run", "stop_loops", lambda _: set()),
     "no death by the signal": replaced("cli.run:LastAct", "die_of"),
 }

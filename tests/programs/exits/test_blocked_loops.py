@@ -160,6 +160,36 @@ def test_what_cannot_be_cut_is_ended_at_the_deadline(scenario, signum):
     assert outcome.gone_within(3)
 
 
+AFTER_MAINS_RETURN = """
+async def blocks():
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        block()
+
+async def main():
+    asyncio.create_task(blocks(), name="blocked")
+    start("other", 0.05)
+    await asyncio.sleep(0)
+    say()
+
+run(main())
+"""
+
+
+def test_what_blocks_a_cleanup_after_mains_return_is_cut_too(scenario):
+    text = program(AFTER_MAINS_RETURN, BLOCKERS["a sleep"])
+    with scenario.start(text, grace=3) as started:
+        started.wait_for("ready")
+        outcome = started.end()
+        line = started.line_of("# the line")
+    assert outcome.log == ["other"]
+    assert f"program.py:{line} in block" in outcome.err
+    assert "(task blocked)" in outcome.err
+    assert outcome.status == 0
+    assert outcome.gone_within(3)
+
+
 def test_a_block_that_ends_by_itself_is_not_cut(scenario):
     text = program(IN_A_CALLBACK, "time.sleep(1.5); log('slept')")
     outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=8)
@@ -181,6 +211,17 @@ def test_a_call_that_lets_no_python_run_ends_the_process(
         outcome = started.end()
         line = started.line_of("# the line")
     assert "quiesce: " in outcome.err
+    assert f'program.py", line {line} in block' in outcome.err
+    assert outcome.status != 0
+    assert outcome.gone_within(1 + 1.5)
+
+
+def test_a_call_that_lets_no_python_run_after_mains_return_ends_the_process(scenario):
+    text = program(AFTER_MAINS_RETURN, KEEPS_THE_GIL["a sum"])
+    with scenario.start(text, grace=1) as started:
+        started.wait_for("ready")
+        outcome = started.end()
+        line = started.line_of("# the line")
     assert f'program.py", line {line} in block' in outcome.err
     assert outcome.status != 0
     assert outcome.gone_within(1 + 1.5)

@@ -9,6 +9,7 @@ import pytest
 from tests.programs.exits.scenario import DEFAULT_GRACE, filled
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+CLASSES = {"own tasks": "", "asyncio.Task": "asyncio_tasks()"}
 
 # A cleanup that never ends, in the place where main can be.
 STUCK = """
@@ -152,23 +153,108 @@ def test_a_coroutine_that_cannot_be_closed_is_forced_too(scenario):
     assert "ignored" not in outcome.err
 
 
-def test_main_and_the_rest_share_one_grace(scenario):
+@pytest.mark.parametrize("tasks", CLASSES)
+def test_a_task_that_was_given_up_is_done_for_whoever_asks_afterwards(scenario, tasks):
     text = """
     async def main():
+        global given_up
+        {tasks}
+        given_up = start("stuck", for_ever)
+        await asyncio.sleep(0)
+
+    try:
+        run(main())
+    finally:
+        log(given_up.done())
+        log(given_up.cancelled())
+    """
+    outcome = scenario.ended(filled(text, tasks=CLASSES[tasks]), grace=1)
+    assert (outcome.status, outcome.log) == (70, ["True", "True"])
+
+
+def test_run_works_again_after_a_forced_run_that_was_caught(scenario):
+    text = """
+    SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+    before = [signal.getsignal(signum) for signum in SIGNALS]
+
+    async def stuck():
+        start("stuck", for_ever)
+        await asyncio.sleep(0)
+
+    async def main():
+        start("background", 0.05)
+        await asyncio.sleep(0)
+        return "returned"
+
+    try:
+        run(stuck())
+    except SystemExit as error:
+        log(error.code)
+    log(before == [signal.getsignal(signum) for signum in SIGNALS])
+    log(run(main()))
+    """
+    outcome = scenario.ended(text, grace=1)
+    assert outcome.log == ["70", "True", "background", "returned"]
+    assert outcome.status == 0
+
+
+def test_a_reserve_is_kept_for_what_comes_after_a_task_that_never_ends(scenario):
+    text = """
+    async def generator():
+        try:
+            yield
+        finally:
+            await asyncio.sleep(0.05)
+            log("generator")
+
+    async def main():
+        global held
+        held = generator()
+        await anext(held)
+        start("stuck", for_ever)
+        await asyncio.sleep(0)
+        say()
+
+    run(main())
+    """
+    with scenario.start(text, grace=1) as program:
+        program.wait_for("ready")
+        outcome = program.end()
+    assert (outcome.status, outcome.log) == (70, ["generator"])
+    assert outcome.gone_within(1 + 1)
+
+
+def test_main_and_the_rest_share_one_grace(scenario):
+    text = """
+    async def generator():
+        try:
+            yield
+        finally:
+            await never_ends()
+
+    async def main():
+        held = generator()
+        await anext(held)
         for number in range(3):
             start(f"stuck {number}", for_ever)
+        threading.Thread(target=time.sleep, args=[3600]).start()
         await asyncio.sleep(0)
         say()
         try:
             await asyncio.sleep(3600)
         finally:
+            log(time.monotonic())
             await sleeper("main", for_ever)
 
+    atexit.register(lambda: log(time.monotonic()))
     run(main())
     """
     outcome = scenario.interrupted(text, grace=2)
     assert outcome.tells_force(signal.SIGINT)
     assert outcome.gone_within(2 + 1)
+    began, ended = map(float, outcome.log)
+    # A grace for each of two would be four seconds.
+    assert ended - began < 2 + 1
 
 
 def test_a_cleanup_may_use_most_of_the_grace(scenario):

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
+import traceback
 from importlib import import_module
 
 import pytest
 
-from tests.programs.exits.mutants import MUTANTS
+from tests.programs.exits.mutants import MUTANTS, once
 from tests.programs.exits.scenario import Scenario
+from tests.programs.exits.test_blocked_loops import IN_A_CLEANUP, IN_MAIN
 
 pytestmark = [pytest.mark.whole, pytest.mark.ways("quiesce.run")]
 
 # Seconds beyond the grace until a mutant hangs.
 PATIENCE = 4.0
+# How it shows on stderr that a mutant breaks what it should switch off: an error in it,
+# or in what was handed another thing than it asked for. What is deleted as the
+# interpreter goes may find nothing there in any case.
+BROKEN = re.compile(
+    r'^ *File ".*/mutants\.py", line'
+    r"|(?<!in __del__\n)^(Attribute|Name|Type|UnboundLocal)Error\b",
+    re.MULTILINE,
+)
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 # The file and the name of a scenario without "test_", and its parameters.
@@ -115,6 +126,161 @@ FAILS = {
         "shielded",
         "a_shielded_job_is_spared_when_main_returns",
         {"tasks": "own tasks"},
+    ),
+    "main is alone for over a second": (
+        "main_first",
+        "main_is_alone_for_a_second_or_a_quarter_of_a_little_grace",
+        {"signum": TERM, "grace": None, "alone": 1},
+    ),
+    "idle connections hold who waits for them": (
+        "servers",
+        "protocols_without_tasks_lose_their_idle_connections",
+        {"make": "tcp", "hold": "async with serve_forever"},
+    ),
+    "children of a task group are asked too": (
+        "main_first",
+        "children_of_a_task_group_are_cancelled_once",
+        {"signum": TERM, "place": "a background task", "tasks": "own tasks"},
+    ),
+    "who closes a generator is asked too": (
+        "async_generators",
+        "one_that_ignores_its_end_is_reported_and_the_others_are_closed",
+        {},
+    ),
+    "suspended generators stay": (
+        "async_generators",
+        "a_suspended_one_is_closed_with_what_it_awaits",
+        {"end": "SIGTERM"},
+    ),
+    "the loop's pool is not waited for": (
+        "threads",
+        "work_that_waits_for_a_thread_of_the_loop_is_finished",
+        {},
+    ),
+    "no thread of the loop is given up": (
+        "runs_in_threads",
+        "force_in_one_ends_only_that",
+        {},
+    ),
+    "connections are not closed": (
+        "servers",
+        "protocols_without_tasks_lose_their_idle_connections",
+        {"make": "tcp", "hold": "sleeping"},
+    ),
+    "unsent bytes are not waited for": (
+        "servers",
+        "what_was_written_reaches_a_slow_client",
+        {"then": "it returned", "hold": "sleeping"},
+    ),
+    "who is cut off is not named": (
+        "servers",
+        "the_status_tells_that_a_client_was_cut_off",
+        {},
+    ),
+    "children of the loop are not asked to end": (
+        "children_of_the_loop",
+        "one_that_heeds_sigterm_has_time_for_it",
+        {"signum": TERM},
+    ),
+    "children of the loop are only asked to end": (
+        "children_of_the_loop",
+        "one_that_ignores_sigterm_is_killed_and_named",
+        {"signum": TERM},
+    ),
+    "children that may stay are not let go": (
+        "children_of_the_loop",
+        "one_in_its_own_session_is_left_without_a_word",
+        {},
+    ),
+    "what is forced is not closed": (
+        "grace",
+        "the_outer_finally_blocks_of_what_is_forced_run",
+        {},
+    ),
+    "what refuses to be closed is dropped": (
+        "cleanups",
+        "a_coroutine_that_ignores_its_close_at_force_ends_silently",
+        {},
+    ),
+    "what is given up stays pending": (
+        "grace",
+        "a_task_that_was_given_up_is_done_for_whoever_asks_afterwards",
+        {"tasks": "own tasks"},
+    ),
+    "nothing is reserved for it": (
+        "grace",
+        "a_reserve_is_kept_for_what_comes_after_a_task_that_never_ends",
+        {},
+    ),
+    "a forced end raises nothing": (
+        "grace",
+        "a_cleanup_that_never_ends_is_forced_with_status_70",
+        {"end": "sys.exit(0)"},
+    ),
+    "the end cannot be hurried": (
+        "repeated_signals",
+        "a_later_ctrl_c_means_now",
+        {"first": INT},
+    ),
+    "nothing is said of a hurried end": (
+        "repeated_signals",
+        "a_later_ctrl_c_names_each_survivor_in_one_line_without_noise",
+        {},
+    ),
+    "the exit cannot be hurried": (
+        "repeated_signals",
+        "a_later_ctrl_c_ends_an_exit_function_and_the_others_run",
+        {"first": TERM},
+    ),
+    "a later Ctrl-C at the exit is any": (
+        "repeated_signals",
+        "a_later_ctrl_c_ends_an_exit_function_and_the_others_run",
+        {"first": TERM},
+    ),
+    "runs in threads are told but not asked": (
+        "runs_in_threads",
+        "one_is_ended_when_the_main_thread_returns",
+        {"daemon": False},
+    ),
+    "blocked runs in threads are waited for": (
+        "runs_in_threads",
+        "one_that_is_blocked_is_named_and_ended_when_the_main_thread_returns",
+        {},
+    ),
+    "runs in the loop's pool are not asked": (
+        "runs_in_threads",
+        "one_in_a_thread_of_the_loop_is_ended_with_that",
+        {},
+    ),
+    "threads are not waited for": (
+        "threads",
+        "one_that_ends_within_the_grace_is_waited_for",
+        {"begin": "threading.Thread(target=soon).start()", "signum": TERM},
+    ),
+    "threads are waited for without limit": (
+        "threads",
+        "sys_exit_does_not_wait_for_ever",
+        {},
+    ),
+    "nothing is forced at the exit": (
+        "runs_in_threads",
+        "one_that_is_blocked_is_named_and_ended_after_a_ctrl_c",
+        {},
+    ),
+    "an exit is bound however late it begins": (
+        "threads",
+        "a_program_that_goes_on_after_a_signal_is_on_its_own",
+        {},
+    ),
+    "nobody leaves unheard": (
+        "output",
+        "a_reader_that_does_not_read_cannot_hold_it",
+        {"prints": "atexit.register(print, 'x' * 100_000)", "signum": TERM},
+    ),
+    "output without a reader is kept": (
+        "closed_output",
+        "unflushed_output_to_a_closed_pipe_changes_no_status",
+        {"signum": TERM},
     ),
     "runs in threads are not told": (
         "where_it_runs",
@@ -227,10 +393,40 @@ FAILS = {
         "what_blocks_a_task_is_named_and_cut_and_the_others_clean_up",
         {"blocker": "a sleep", "signum": TERM},
     ),
+    "who was interrupted is asked too": (
+        "blocked_loops",
+        "what_blocks_elsewhere_is_cut_too",
+        {
+            "text": IN_MAIN,
+            "cleanups": ["main", "other"],
+            "blocker": "a sleep",
+            "signum": TERM,
+        },
+    ),
     "the deadline is not held": (
         "blocked_loops",
         "what_cannot_be_cut_is_ended_at_the_deadline",
         {"signum": TERM},
+    ),
+    "nobody ends the process at the deadline": (
+        "blocked_loops",
+        "what_cannot_be_cut_is_ended_at_the_deadline",
+        {"signum": TERM},
+    ),
+    "no deadline is held for own loops": (
+        "own_loop",
+        "what_blocks_it_is_named_and_cut_after_a_signal",
+        {"call": "run_forever", "blocker": "a sleep", "signum": TERM},
+    ),
+    "nothing guards own loops against C": (
+        "own_loop",
+        "a_call_that_lets_no_python_run_in_it_ends_the_process",
+        {"call": "run_forever", "signum": TERM},
+    ),
+    "the guard holds no deadline": (
+        "blocked_loops",
+        "a_call_that_lets_no_python_run_ends_the_process",
+        {"text": IN_A_CLEANUP, "blocker": "a sum", "signum": TERM},
     ),
     "only runners are watched": (
         "own_loop",
@@ -247,6 +443,11 @@ FAILS = {
         "what_a_finished_call_leaves_pending_is_ended_at_exit",
         {},
     ),
+    "loops of other threads go on": (
+        "loops_in_threads",
+        "a_signal_ends_them_in_whatever_thread",
+        {"signum": TERM, "daemon": False},
+    ),
     "no death by the signal": (
         "triggers",
         "a_signal_ends_main_and_then_the_rest",
@@ -254,6 +455,9 @@ FAILS = {
     ),
 }
 UNDER_QUIESCE_RUN = {
+    "loops of other threads go on",
+    "no deadline is held for own loops",
+    "nothing guards own loops against C",
     "only runners are watched",
     "open loops stay open",
     "no death by the signal",
@@ -270,6 +474,25 @@ def test_without_it_a_scenario_fails(scenario, mutant):
     mutated = Scenario(way, mutant=mutant, patience=PATIENCE)
     with pytest.raises((AssertionError, ValueError)):
         getattr(tests, f"test_{name}")(mutated, **parameters)
+    for program in mutated.programs:
+        assert program.outcome is None or not is_broken(program.outcome.err)
+
+
+def is_broken(text):
+    """Tell whether a program's stderr shows that its mutant fails by itself."""
+    return BROKEN.search(text) is not None
+
+
+def test_a_mutant_that_breaks_counts_for_nothing():
+    with pytest.raises(TypeError) as raised:
+        once(None)(None)
+    shown = "".join(traceback.format_exception(raised.value))
+    own, by_another = shown, "TypeError: 'NoneType' object is not callable\n"
+    assert is_broken(own)
+    assert is_broken(by_another)
+    assert not is_broken(
+        own.replace("mutants.py", "m.py").replace("TypeError", "OSError")
+    )
 
 
 def test_each_mechanism_that_can_be_switched_off_has_its_scenario():

@@ -293,3 +293,144 @@ loop.close()
     assert "DeprecationWarning" not in outcome.err
     assert "quiesce: the loop is blocked" in outcome.err
     assert outcome.status == 0
+
+
+BLOCKERS = {
+    "a sleep": "time.sleep(3600)  # the line",
+    "a busy loop": "while True: pass  # the line",
+}
+UNCUTTABLE = """
+while True:
+    try:
+        time.sleep(3600)
+    except BaseException:
+        pass
+"""
+BLOCKS = """
+async def main():
+    start("background", 0.05)
+    await asyncio.sleep(0)
+    say()
+    {blocker}
+
+{call}
+"""
+
+
+@pytest.mark.ways("quiesce run")
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("blocker", BLOCKERS)
+@pytest.mark.parametrize("call", CALLS)
+def test_what_blocks_it_is_named_and_cut_after_a_signal(
+    scenario, call, blocker, signum
+):
+    text = HEAD + filled(BLOCKS, blocker=BLOCKERS[blocker], call=CALLS[call])
+    with scenario.start(text, grace=2) as started:
+        started.wait_for("ready")
+        started.send(signum)
+        outcome = started.end()
+        line = started.line_of("# the line")
+    assert outcome.log == ["background"]
+    assert "quiesce: the loop is blocked" in outcome.err
+    assert f"program.py:{line} in main" in outcome.err
+    assert outcome.tells(signum)
+    assert outcome.gone_within(2 + 1)
+
+
+@pytest.mark.ways("quiesce run")
+@pytest.mark.parametrize("blocker", ["sleep_in_pieces()", "while True: pass"])
+@pytest.mark.parametrize("call", CALLS)
+def test_ctrl_c_cuts_what_blocks_it_at_once(scenario, call, blocker):
+    text = HEAD + filled(BLOCKS, blocker=blocker, call=CALLS[call])
+    outcome = scenario.interrupted(text, by=signal.SIGINT, grace=8)
+    assert outcome.log == ["background"]
+    assert outcome.err.splitlines()[-1] == "KeyboardInterrupt"
+    assert outcome.tracebacks == 1
+    assert outcome.tells(signal.SIGINT)
+    assert outcome.gone_within(1)
+
+
+@pytest.mark.ways("quiesce run")
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("call", CALLS)
+def test_what_blocks_it_and_cannot_be_cut_is_ended_at_the_deadline(
+    scenario, call, signum
+):
+    text = HEAD + filled(BLOCKS, blocker=UNCUTTABLE, call=CALLS[call])
+    outcome = scenario.interrupted(text, by=signum, grace=1)
+    assert outcome.tells_force(signum)
+    assert outcome.gone_within(1 + 1)
+
+
+@pytest.mark.ways("quiesce run")
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_that_lets_no_python_run_in_it_ends_the_process(scenario, call, signum):
+    blocker = "sum(range(10**13))  # the line"
+    text = HEAD + filled(BLOCKS, blocker=blocker, call=CALLS[call])
+    with scenario.start(text, grace=1) as started:
+        started.wait_for("ready")
+        started.send(signum)
+        outcome = started.end()
+        line = started.line_of("# the line")
+    assert f'program.py", line {line} in main' in outcome.err
+    assert outcome.status != 0
+    assert outcome.gone_within(1 + 1.5)
+
+
+GOES_ON = {
+    "without a loop": "time.sleep(2.5)",
+    "in the loop": "loop.run_until_complete(asyncio.sleep(2.5))",
+}
+
+
+@pytest.mark.ways("quiesce run")
+@pytest.mark.parametrize("goes_on", GOES_ON)
+@pytest.mark.parametrize("call", CALLS)
+def test_a_program_that_catches_the_signal_has_as_long_as_it_wants(
+    scenario, call, goes_on
+):
+    text = HEAD + filled(
+        """
+try:
+    {call}
+except SystemExit:
+    log("caught")
+{goes_on}
+log("went on")
+""",
+        call=CALLS[call],
+        goes_on=GOES_ON[goes_on],
+    )
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=0.5)
+    assert outcome.log[0] == "caught"
+    assert "went on" in outcome.log
+    assert outcome.status == 0
+
+
+@pytest.mark.ways("quiesce run")
+@pytest.mark.parametrize("call", CALLS)
+def test_a_signal_that_is_repeated_during_a_callback_comes_out_once(scenario, call):
+    text = HEAD + filled(
+        """
+def repeat():
+    for _ in range(3):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+
+async def main():
+    repeat()
+    await asyncio.sleep(3600)
+
+try:
+    {call}
+except SystemExit:
+    log("caught")
+loop.run_until_complete(asyncio.sleep(0.05))
+log("went on")
+""",
+        call=CALLS[call],
+    )
+    outcome = scenario.ended(text)
+    assert outcome.log == ["caught", "went on"]
+    assert (outcome.status, outcome.is_silent) == (0, True)

@@ -162,6 +162,216 @@ def test_a_repeated_termination_does_not_shorten_a_cleanup(scenario, first, agai
     assert outcome.tells(first)
 
 
+# What holds the end when main's cleanup is over: how it begins in main, and its name.
+HOLDS = {
+    "a child of multiprocessing": ("child = forked(never)", "child "),
+    "a stubborn child of multiprocessing": ("child = forked(stubborn)", "child "),
+    "a thread": (
+        "threading.Thread(target=time.sleep, args=[3600], name='endless').start()",
+        "thread 'endless'",
+    ),
+    "an async generator": ("held = hanging()\nawait anext(held)", "hanging"),
+}
+HELD = """
+import multiprocessing
+
+def never(begun):
+    begun.set()
+    time.sleep(3600)
+
+def stubborn(begun):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    never(begun)
+
+def forked(function):
+    context = multiprocessing.get_context("fork")
+    begun = context.Event()
+    child = context.Process(target=function, args=[begun])
+    child.start()
+    begun.wait()
+    return child
+
+async def hanging():
+    try:
+        yield
+    finally:
+        await never_ends()
+
+async def main():
+    {begin}
+    say()
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        say("cleaning")
+
+atexit.register(log, "exit function")
+run(main())
+"""
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("hold", HOLDS)
+def test_a_later_ctrl_c_ends_what_holds_the_end_and_names_it(scenario, hold, first):
+    begin, name = HOLDS[hold]
+    with scenario.start(filled(HELD, begin=begin), grace=30) as program:
+        program.wait_for("ready")
+        program.send(first)
+        later_ctrl_c(program)
+        outcome = program.end()
+    assert outcome.gone_within(1.5)
+    assert outcome.log == ["exit function"]
+    assert outcome.left_behind == []
+    assert len(named(outcome, name)) == 1
+    assert outcome.tracebacks <= 1
+    assert "ignored" not in outcome.err
+    assert outcome.tells_force(first) or outcome.tells(signal.SIGINT)
+
+
+def named(outcome, name):
+    """Return the lines that name it when there is no more time."""
+    lines = outcome.err.splitlines()
+    return [line for line in lines if name in line and "ending since" not in line]
+
+
+IN_AN_EXIT_FUNCTION = """
+def stuck():
+    say("cleaning")
+    time.sleep(3600)  # the line
+
+async def main():
+    say()
+    await sleeper("main")
+
+atexit.register(log, "the last exit function")
+atexit.register(stuck)
+atexit.register(log, "the first exit function")
+run(main())
+"""
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_a_later_ctrl_c_ends_an_exit_function_and_the_others_run(scenario, first):
+    with scenario.start(IN_AN_EXIT_FUNCTION, grace=30) as program:
+        program.wait_for("ready")
+        program.send(first)
+        later_ctrl_c(program)
+        outcome = program.end()
+        line = program.line_of("# the line")
+    assert outcome.gone_within(1.5)
+    functions = ["the first exit function", "the last exit function"]
+    assert outcome.log == ["main", *functions]
+    assert len(named(outcome, f"program.py:{line} in stuck")) == 1
+    assert outcome.tracebacks <= 1
+    assert "ignored" not in outcome.err
+    assert outcome.tells_force(first) or outcome.tells(signal.SIGINT)
+
+
+def test_a_later_ctrl_c_after_mains_return_means_now(scenario):
+    text = """
+    async def stuck():
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            say("cleaning")
+            await never_ends()
+
+    async def main():
+        asyncio.create_task(stuck(), name="stuck")
+        await asyncio.sleep(0)
+
+    run(main())
+    """
+    with scenario.start(text, grace=30) as program:
+        program.wait_for("cleaning")
+        program.send(signal.SIGINT)
+        time.sleep(1)
+        assert program.process.poll() is None
+        program.send(signal.SIGINT)
+        outcome = program.end()
+    assert outcome.gone_within(1.5)
+    assert len(named(outcome, "task 'stuck'")) == 1
+    assert outcome.tracebacks <= 1
+    assert outcome.tells_force(signal.SIGINT)
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_a_later_ctrl_c_kills_a_child_of_the_loop_that_does_not_end(scenario, first):
+    begin = """
+    child = await asyncio.create_subprocess_exec(
+        "sh", "-c", "trap '' TERM; echo; exec sleep 3600", stdout=-1
+    )
+    await child.stdout.readline()
+    """
+    with scenario.start(filled(HELD, begin=begin), grace=30) as program:
+        program.wait_for("ready")
+        program.send(first)
+        later_ctrl_c(program)
+        outcome = program.end()
+    assert outcome.gone_within(1.5)
+    assert outcome.log == ["exit function"]
+    assert outcome.left_behind == []
+    assert outcome.tracebacks <= 1
+    assert outcome.tells_force(first) or outcome.tells(signal.SIGINT)
+
+
+def test_a_later_ctrl_c_names_a_child_in_one_line_whatever_its_command(scenario):
+    text = """
+    CODE = "\\n".join([
+        "import signal, time",
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+        "print(flush=True)",
+        "time.sleep(3600)",
+    ])
+
+    async def main():
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", CODE, stdout=-1
+        )
+        await child.stdout.readline()
+        say()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            say("cleaning")
+            await never_ends()
+
+    run(main())
+    """
+    with scenario.start(text, grace=30) as program:
+        program.wait_for("ready")
+        program.send(signal.SIGTERM)
+        later_ctrl_c(program)
+        outcome = program.end()
+    assert outcome.gone_within(1.5)
+    assert outcome.left_behind == []
+    assert len(named(outcome, "import signal, time")) == 1
+    assert all(line.startswith("quiesce: ") for line in outcome.err.splitlines())
+
+
+def test_a_later_ctrl_c_ends_a_call_that_lets_no_python_run(scenario):
+    text = """
+    import subprocess
+
+    async def main():
+        # While the call lasts, nobody here can say so.
+        subprocess.Popen(["sh", "-c", "sleep 0.5; echo ready"])
+        sum(range(10**13))
+
+    run(main())
+    """
+    with scenario.start(text, grace=30) as program:
+        program.wait_for("ready")
+        program.send(signal.SIGINT)
+        # Nor when the first one was noticed.
+        time.sleep(1)
+        program.send(signal.SIGINT)
+        outcome = program.end()
+    assert outcome.gone_within(1.5)
+    assert outcome.status != 0
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("end", ["return", "raise ValueError"])
 def test_a_first_signal_while_the_runner_is_ending_cuts_no_cleanup(

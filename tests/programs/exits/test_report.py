@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs.exits.scenario import filled
+from tests.programs.exits.scenario import DEFAULT_GRACE, filled
 
 pytestmark = pytest.mark.ways("quiesce.run", "quiesce run")
 
@@ -122,6 +122,33 @@ def test_a_forced_end_names_the_line_that_created_the_task(scenario, creator):
         outcome = program.end()
         line = program.line_of("# created")
     assert f"was created at program.py:{line} in main" in outcome.err
+
+
+def test_a_forced_end_names_the_line_that_defines_what_an_asyncio_task_runs(scenario):
+    text = STUBBORN.replace(
+        "    asyncio.create_task", "    asyncio_tasks()\n    asyncio.create_task"
+    )
+    with scenario.start(text, grace=0.8) as program:
+        program.wait_for()
+        program.send(signal.SIGTERM)
+        outcome = program.end()
+        line = program.line_of("async def stubborn")
+    assert outcome.tells_force(signal.SIGTERM)
+    assert "task 'mule'" in outcome.err
+    assert f"is defined at program.py:{line} in stubborn" in outcome.err
+
+
+def test_the_json_report_says_how_long_the_grace_is(scenario):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report.json"
+        for grace, seconds in (None, DEFAULT_GRACE), (3, 3):
+            scenario.interrupted(
+                STUBBORN.replace("pass", "raise"),
+                by=signal.SIGTERM,
+                grace=grace,
+                environment={"QUIESCE_REPORT": str(path)},
+            )
+            assert json.loads(path.read_text())["grace"] == seconds
 
 
 def test_the_json_report_has_all_that_is_known_of_a_survivor(scenario):

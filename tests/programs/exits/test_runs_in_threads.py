@@ -131,6 +131,62 @@ def test_one_that_cannot_be_ended_holds_the_exit_no_longer_than_its_grace(
     assert outcome.gone_within(GRACE + 1)
 
 
+BLOCKED = """
+    async def blocked():
+        begun.set()
+        time.sleep(3600)  # the line
+
+    threading.Thread(target=lambda: run(blocked()), name="of-mine").start()
+    begun.wait()
+    say()
+    {end}
+"""
+
+
+def test_one_that_is_blocked_is_named_and_ended_after_a_ctrl_c(scenario):
+    text = program(filled(BLOCKED, end="sleep_in_pieces()"))
+    with scenario.start(text, grace=GRACE) as running:
+        running.wait_for("ready")
+        running.send(signal.SIGINT)
+        outcome = running.end()
+        line = running.line_of("# the line")
+    assert "of-mine" in outcome.err
+    assert f"program.py:{line} in blocked" in outcome.err
+    assert outcome.log == ["atexit"]
+    assert outcome.tells_force(signal.SIGINT)
+    assert outcome.gone_within(GRACE + 1)
+
+
+def test_one_that_is_blocked_is_named_and_ended_when_the_main_thread_returns(scenario):
+    text = program(filled(BLOCKED, end="pass"))
+    with scenario.start(text, grace=GRACE) as running:
+        running.wait_for("ready")
+        outcome = running.end()
+        line = running.line_of("# the line")
+    assert "of-mine" in outcome.err
+    assert f"program.py:{line} in blocked" in outcome.err
+    assert outcome.log == ["atexit"]
+    assert outcome.status == 70
+    assert outcome.gone_within(GRACE + 1)
+
+
+def test_one_in_a_thread_of_the_loop_is_ended_with_that(scenario):
+    body = """
+    async def main():
+        job = asyncio.create_task(asyncio.to_thread(lambda: run(waits("inner"))))
+        await asyncio.to_thread(begun.wait)
+        say()
+        await job
+
+    run(main())
+    """
+    outcome = scenario.interrupted(program(body), by=signal.SIGTERM, grace=8)
+    assert outcome.log == ["inner", "inner's background", "atexit"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent
+    assert outcome.gone_within(1)
+
+
 def test_sys_exit_in_one_ends_only_that(scenario):
     body = """
     async def leave():

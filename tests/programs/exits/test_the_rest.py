@@ -425,6 +425,33 @@ def test_a_chain_that_main_awaits_is_cancelled_without_recursion(scenario):
     assert outcome.is_silent
 
 
+@pytest.mark.whole
+@pytest.mark.parametrize("tasks", CLASSES)
+def test_a_chain_whose_innermost_task_never_ends_is_forced_in_time(scenario, tasks):
+    text = """
+    async def link(next_one):
+        await next_one
+
+    async def main():
+        {tasks}
+        task = asyncio.create_task(never_ends())
+        for _ in range(10_000):
+            task = asyncio.create_task(link(task))
+        await asyncio.sleep(0.01)
+        say()
+        await asyncio.sleep(3600)
+
+    atexit.register(log, "exit function")
+    run(main())
+    """
+    text = filled(text, tasks=CLASSES[tasks])
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=4)
+    assert outcome.tells_force(signal.SIGTERM)
+    assert outcome.gone_within(4 + 1)
+    assert outcome.log == ["exit function"]
+    assert "a call in C" not in outcome.err
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")
 @pytest.mark.parametrize("end", ENDS)
 def test_eager_tasks_end_like_others(scenario, end):
