@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from quiesce.core import runs
 from quiesce.core.debug_checks import check_call
 from quiesce.core.scheduler import Scheduler
 from quiesce.net import sock_calls
@@ -80,6 +81,8 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         `RuntimeError` while the loop runs; harmless if repeated.
         """
         if not self.is_running():
+            if runs.on_close is not None and not self.is_closed():
+                runs.on_close(self)
             self.signal_handlers.close()
             self.executor.abandon()
         super().close()

@@ -128,6 +128,9 @@ class Runner:
         )
         # Set by the function `run`: then a signal ends the background tasks too.
         self._is_whole_program = False
+        # Set for a loop that the program ran by itself, when a signal came.
+        self._ends_for_signal = False
+        self._given_budget: Budget | None = None
         self._main: Any = None
         self._budget: Budget | None = None
         self._sequence: Sequence | None = None
@@ -151,7 +154,7 @@ class Runner:
             self._context = contextvars.copy_context()
             if not self._is_whole_program:
                 # Order matters: nothing is to be loaded when a signal has come.
-                from quiesce.shutdown import own_loops  # noqa: F401  # pyright: ignore[reportUnusedImport]
+                from quiesce.shutdown import own_ends  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
                 self._between_runs.hold()
         loop: AbstractEventLoop = self._loop
@@ -319,14 +322,16 @@ class Runner:
         triggers = self._triggers
         if triggers.signum is None and error is None:
             self._budget = None
-        if triggers.signum is not None and not triggers.answered:
+        if triggers.signum is not None and (
+            self._ends_for_signal or not triggers.answered
+        ):
             return Reason(why.SIGNALLED, signum=triggers.signum)
         return reason_of(error)
 
     def _begin(self, reason: Reason) -> Sequence:
         """Return the sequence of an end that begins now, or began with a signal."""
         if self._budget is None:
-            self._budget = Budget(self._grace)
+            self._budget = self._given_budget or Budget(self._grace)
         report = Report(reason, self._budget, to=self._report)
         self._sequence = Sequence(self._loop, reason, self._budget, report)
         self._sequence.hurried = self._triggers.hurried
@@ -431,16 +436,26 @@ class Runner:
         forcing.end_process(self._sequence or self._begin(self._asked_reason))
 
 
-def end_loop(loop: AbstractEventLoop, error: BaseException | None) -> None:
+def end_loop(
+    loop: AbstractEventLoop,
+    error: BaseException | None,
+    budget: Budget,
+    signum: int | None,
+    heard_at: float,
+) -> None:
     """End everything on `loop`, which nobody runs any more, and close it.
 
-    `error` is what is on its way out of the program meanwhile. Raises as
-    `Runner.close`.
+    `error` is what is on its way out of the program meanwhile, and `signum` the signal
+    that has raised it. Raises as `Runner.close`.
     """
     runner = Runner(loop_factory=lambda: loop)
-    with runner._triggers:
-        # The program ends already, for a reason that stays the same.
-        runner._triggers.answered = True
+    triggers = runner._triggers
+    with triggers:
+        runner._given_budget = budget
+        if signum is not None:
+            # The program ends already, for a reason that stays the same.
+            triggers.signum, triggers.heard_at = signum, heard_at
+            triggers.answered = runner._ends_for_signal = True
         runner.get_loop()
         runner._close(error)
 
@@ -449,6 +464,8 @@ def reason_of(error: BaseException | None) -> Reason:
     """Return why a runner is closed while `error` is on its way out."""
     if error is None:
         return Reason(why.RETURNED)
+    if isinstance(error, Terminated):
+        return Reason(why.SIGNALLED, signum=error.signum)
     if isinstance(error, (KeyboardInterrupt, SystemExit)):
         return Reason(why.EXITED, error=error)
     return Reason(why.RAISED, error=error)

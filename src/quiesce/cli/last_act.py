@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import signal
+from asyncio import events
 from typing import TYPE_CHECKING
 
 from quiesce.shutdown import budget, late_status, process_wide
@@ -23,10 +24,16 @@ if TYPE_CHECKING:
 
 
 class LastAct:
-    """An exit function that is called after all others; `before` comes before it."""
+    """An exit function that is called after all others; `before` comes before it.
 
-    def __init__(self, before: Callable[[], object]) -> None:
+    `end_loops` is called when a signal ends the interpreter's exit.
+    """
+
+    def __init__(
+        self, before: Callable[[], object], end_loops: Callable[[], object]
+    ) -> None:
         self.before = before
+        self.end_loops = end_loops
         self.signum: int | None = None
         self.program_is_over = False
         # Whether the process ends within a grace for another reason.
@@ -46,7 +53,7 @@ class LastAct:
     def die_of(self, signum: int) -> None:
         """Choose the signal; from now on its repetition changes nothing."""
         self.signum = signum
-        signal.signal(signum, nothing)
+        HeldSignals({signum: nothing}).hold()
 
     def hear_signals(self) -> None:
         """Answer SIGTERM and SIGHUP from now on, where nobody else does."""
@@ -57,6 +64,10 @@ class LastAct:
     def answer(self, signum: int, frame: FrameType | None) -> None:
         """End the program, or the exit of the interpreter if the program is over."""
         if not self.program_is_over:
+            terminate(signum, frame)
+        elif events._get_running_loop() is not None:
+            # An exit function runs a loop by itself. Who dies of it notes it.
+            late_status.keep()
             terminate(signum, frame)
         elif self.signum is None and not self.is_bound:
             self.end_exit(signum)
@@ -84,8 +95,9 @@ class LastAct:
         self.bound.begin(*asked_by(signum))
         if self.has_begun:
             # This one has its time, and so have those that follow.
-            self.bound.supervisor.take_over()
+            self.bound.take_over_late()
         else:
+            self.end_loops()
             self.bound()
 
 

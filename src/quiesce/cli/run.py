@@ -11,6 +11,7 @@ import atexit
 import builtins
 import signal
 import sys
+from contextlib import suppress
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -23,6 +24,7 @@ from quiesce.core.running import all_tasks, loops
 from quiesce.errors import Terminated
 from quiesce.shutdown import budget, watchdog
 from quiesce.shutdown.loops_in_threads import stop_loops
+from quiesce.shutdown.own_ends import end_loops, request, take_care
 
 
 def run(words: list[str]) -> int:
@@ -36,7 +38,7 @@ def run(words: list[str]) -> int:
     enter(target.folder, [target.name, *arguments])
     # Order matters: exit functions are called last registered first, and this one is to
     # come after those of the program and of everything it imports.
-    atexit.register(last_act := LastAct(end_loops_of_daemons))
+    atexit.register(last_act := LastAct(end_last_loops, end_loops_of_threads))
     last_act.hear_signals()
     error = end_of(target, last_act)
     bound_exit(error)
@@ -107,8 +109,10 @@ def bound_exit(error: BaseException | None) -> None:
         # From the run in which the signal arrived, with what is left of its grace.
         return
     signum = error.signum if isinstance(error, Terminated) else signal.SIGINT
+    is_from_this = request.signum == signum and request.is_fresh()
     process_wide.bound_exit(
-        budget.Budget(budget.grace_of(None)), reason.Reason(reason.SIGNALLED, signum)
+        request.budget if is_from_this else budget.Budget(budget.grace_of(None)),
+        reason.Reason(reason.SIGNALLED, signum),
     )
 
 
@@ -119,12 +123,14 @@ def end_of(target: Target, last_act: LastAct) -> BaseException | None:
     over it answers signals by itself.
     """
     from quiesce.installation import install
+    from quiesce.runner import end_loop
     from quiesce.runner import run as run_main
     from quiesce.shutdown.own_loops import watch_own_loops
 
     install()
     watchdog.default_threshold = BLOCKED_TOO_LONG
     watch_own_loops()
+    take_care(end_loop)
     unretrieved.default_delay = unretrieved.PROMPTLY
     error: BaseException | None = None
     try:
@@ -135,6 +141,9 @@ def end_of(target: Target, last_act: LastAct) -> BaseException | None:
             run_main(body())
     except BaseException as raised:  # noqa: BLE001 - it is dealt with by the caller
         error = raised
+    if isinstance(error, KeyboardInterrupt):
+        # Unless it was heard in a run.
+        request.begin(signal.SIGINT)
     try:
         end_open_loops(error)
         last_act.program_is_over = True
@@ -161,23 +170,36 @@ def end_open_loops(error: BaseException | None) -> None:
 
     A program that calls ``loop.run_forever()`` itself and is interrupted there leaves
     its tasks pending; `error` is what interrupted it. A loop that still runs belongs to
-    another thread, which a signal ends too.
+    another thread, which a signal ends too if Python would wait for it.
     """
     in_use: set[Any] = set()
     if isinstance(error, (KeyboardInterrupt, Terminated)):
-        in_use = stop_loops(lambda _: True)
-    end_loops(error, in_use)
+        in_use = stop_loops(lambda thread: not thread.daemon)
+    end_loops(left_loops(in_use), error)
 
 
-def end_loops_of_daemons() -> None:
-    """End what is left on loops of threads for which Python does not wait."""
-    end_loops(None, stop_loops(lambda thread: thread.daemon))
+def end_last_loops() -> None:
+    """End what is left on loops of threads for which Python does not wait.
+
+    Errors that nobody has asked for are reported, also on a loop that stays open.
+    """
+    in_use = stop_loops(lambda thread: thread.daemon)
+    end_loops(left_loops(in_use), request.error())
+    unretrieved.report_all()
 
 
-def end_loops(error: BaseException | None, in_use: set[Any]) -> None:
-    """Unwind the tasks on every loop that nobody runs, but for those in use."""
-    from quiesce.runner import end_loop
+def end_loops_of_threads() -> None:
+    """End the loops of threads for which the interpreter waits as it exits."""
+    in_use = stop_loops(lambda thread: not thread.daemon)
+    with suppress(SystemExit):
+        # The process ends by the signal that asked for it, whatever it comes to.
+        end_loops(left_loops(in_use), request.error())
 
-    for loop in loops - in_use:
-        if not (loop.is_closed() or loop.is_running()) and all_tasks(loop):
-            end_loop(loop, error)
+
+def left_loops(in_use: set[Any]) -> list[Any]:
+    """Return the loops with tasks that nobody runs or uses."""
+    return [
+        loop
+        for loop in loops - in_use
+        if not (loop.is_closed() or loop.is_running()) and all_tasks(loop)
+    ]

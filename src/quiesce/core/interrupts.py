@@ -53,8 +53,8 @@ class Interrupts:
         self.held_since = 0.0
         # What lets a signal wake a loop that sleeps; the loop that has it sets it.
         self.wakeup: SignalWakeup | None = None
-        # Called when Python has heard of an interrupt.
-        self.on_heard: Callable[[], object] | None = None
+        # Called when Python has heard of an interrupt; says whether to ignore it.
+        self.on_heard: Callable[[], bool] | None = None
 
     def begin_run(self) -> None:
         """See to it that no signal of this run finds the loop asleep."""
@@ -95,8 +95,8 @@ class Interrupts:
 
     def heard(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Raise KeyboardInterrupt in user code; elsewhere, have it raised soon."""
-        if self.on_heard is not None:
-            self.on_heard()
+        if self.on_heard is not None and self.on_heard():
+            return
         if not is_ours(frame) or self.is_stuck():
             self.loop.interrupted = False
             raise KeyboardInterrupt

@@ -19,14 +19,19 @@ if TYPE_CHECKING:
 
     from quiesce.core.scheduler import Scheduler
 
-# Called with each loop that begins to run; ``quiesce run`` sets it.
+# Called with each loop that begins to run, and when it runs no more: then also with
+# whether nothing comes out of that run so far. ``quiesce run`` sets them.
 on_run: Callable[[Scheduler], object] | None = None
+on_run_end: Callable[[Scheduler, bool], object] | None = None
+# Called with each open loop that is to be closed, which it may do itself.
+on_close: Callable[[Scheduler], object] | None = None
 
 
 def run_until_stopped(loop: Scheduler) -> None:
     """Do what `run_forever` does."""
     unfinished = loop.unfinished
     loop.unfinished = None
+    is_regular = False
     try:
         begin_run(loop)
         if on_run is not None:
@@ -40,10 +45,13 @@ def run_until_stopped(loop: Scheduler) -> None:
             iteration.look_outside(loop)
             if loop.ending:
                 iteration.end_iteration(loop)
+        is_regular = True
     finally:
         end_run(loop)
         if unfinished is not None:
             loop.unfinished = unfinished.withdraw()
+        if on_run_end is not None:
+            on_run_end(loop, is_regular)
 
 
 def run_until_done(loop: Scheduler, future: Any) -> Any:
@@ -57,10 +65,10 @@ def run_until_done(loop: Scheduler, future: Any) -> Any:
     try:
         loop.run_forever()
         loop.interrupts.raise_held()
-    except BaseException:
+    except BaseException as error:
         if is_new and future.done() and not future.cancelled():
-            # It is the exception that comes out here: nobody else can ask for it.
-            future.exception()
+            # Nobody else can ask for its exception, be it what comes out here or not.
+            report_if_other(loop, future, error)
         loop.unfinished = unfinished_wait(loop, future)
         raise
     finally:
@@ -68,6 +76,19 @@ def run_until_done(loop: Scheduler, future: Any) -> Any:
     if not future.done():
         raise RuntimeError("Event loop stopped before Future completed.")
     return future.result()
+
+
+def report_if_other(loop: Scheduler, future: Any, error: BaseException) -> None:
+    """Report the exception of `future`, unless it is `error`."""
+    failure = future.exception()
+    if failure is not None and failure is not error:
+        loop.call_exception_handler(
+            {
+                "message": "Exception in a task as its run was ended by another one",
+                "exception": failure,
+                "task": future,
+            }
+        )
 
 
 def begin_run(loop: Scheduler) -> None:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 # Shares of the grace at which tasks are asked again.
 SWALLOWERS_AT = 0.5
+# Of `cancel`, for one task and all that it waits for.
+MOST_CALLS = 50_000
 EVERYBODY_AT = 0.75
 
 
@@ -242,12 +244,11 @@ def cancel(task: Any) -> Collection[Any]:
     from it: that is reported.
     """
     try:
+        if takes_too_long(task):
+            return cancel_innermost(task)
         task.cancel()
     except RecursionError:
-        chain, innermost = waits_of(task)
-        for each in innermost:
-            each.cancel()
-        return chain
+        return cancel_innermost(task)
     except Exception as error:  # noqa: BLE001 - of the program's own class
         task.get_loop().call_exception_handler(
             {"message": "A task could not be cancelled", "exception": error}
@@ -255,20 +256,40 @@ def cancel(task: Any) -> Collection[Any]:
     return ()
 
 
-def waits_of(task: Any) -> tuple[set[Any], list[Any]]:
-    """Return all tasks for which `task` waits, with itself, and the innermost."""
+def takes_too_long(task: Any) -> bool:
+    """Tell whether to cancel `task` is to call `cancel` more often than can be waited.
+
+    A gathering hands a request on to each of its children. Where these wait for the
+    same ones again, level by level, all paths through them are walked.
+    """
+    gathering = getattr(task, "_fut_waiter", None)
+    if not getattr(gathering, "_children", None):
+        return False
+    left = [task]
+    for _ in range(MOST_CALLS):
+        if not left:
+            return False
+        left += awaited_tasks(left.pop())
+    return True
+
+
+def cancel_innermost(task: Any) -> set[Any]:
+    """Cancel what all the others wait for in the end; return them, with `task`."""
     chain = {task}
-    innermost: list[Any] = []
     left = [task]
     while left:
         each = left.pop()
+        gathering: Any = getattr(each, "_fut_waiter", None)
         awaited = awaited_tasks(each)
         if not awaited:
-            innermost.append(each)
+            each.cancel()
+        elif hasattr(gathering, "_cancel_requested"):
+            # Whatever it makes of its children's ends, it is cancelled itself.
+            gathering._cancel_requested = True
         new = [one for one in awaited if one not in chain]
         chain.update(new)
         left += new
-    return chain, innermost
+    return chain
 
 
 def group_owner(task: Any) -> Any:

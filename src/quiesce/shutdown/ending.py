@@ -47,6 +47,11 @@ def forget(loop: Any) -> None:
     ENDS.pop(loop, None)
 
 
+def has_begun(loop: Any) -> bool:
+    """Tell whether `loop` is being ended, or was."""
+    return loop in ENDS
+
+
 def end_of(loop: Any) -> End | None:
     """Return the end of `loop`, if it has begun; of any open one, if that is None."""
     if loop is not None:

@@ -1,34 +1,21 @@
-"""The loops that a program runs by itself, with no runner, under ``quiesce run``.
+"""Tells of blocked loops that a program runs by itself, with no runner.
 
-A runner has a `watchdog` and a `guard`. A program that calls
-``loop.run_until_complete()`` has none, so one thread looks at all such loops and tells
-of those that are blocked. It is made when the first of them runs, and with it comes a
-guard. A signal that asks for the end comes out of the run as `Terminated`, and as long
-as a blocked loop keeps it from that, a watchdog holds the deadline.
+A runner has a `watchdog`. A program that calls ``loop.run_until_complete()`` has none,
+so under ``quiesce run`` one thread looks at all such loops. It is made when the first
+of them runs. How such a loop is ended is in `own_ends`.
 """
 
 from __future__ import annotations
 
-import functools
-import signal
+import os
 import threading
 from typing import Any
 
 from quiesce.core import runs
-from quiesce.core.scheduler import Scheduler
-from quiesce.errors import Terminated
-from quiesce.shutdown import triggers
+from quiesce.shutdown import own_ends
 from quiesce.shutdown.blocked import Pulse, say_blocked
-from quiesce.shutdown.budget import Budget, grace_of
-from quiesce.shutdown.guard import Guard
-from quiesce.shutdown.reason import SIGNALLED, Reason
 from quiesce.shutdown.watch_thread import RUNNING, WatchThread
-from quiesce.shutdown.watchdog import (
-    Watchdog,
-    is_watched,
-    pause_before_next_look,
-    threshold,
-)
+from quiesce.shutdown.watchdog import is_watched, pause_before_next_look, threshold
 
 
 class OwnLoop:
@@ -72,7 +59,7 @@ class OwnLoops:
         """
         if is_watched(loop):
             return
-        guard_run(loop)
+        own_ends.guard_run(loop)
         seconds = threshold()
         if seconds is None:
             return
@@ -104,6 +91,10 @@ class OwnLoops:
                 return
         # The next run starts it.
 
+    def forget(self) -> None:
+        """Know of none, in a forked child: its parent's do not run there."""
+        self.known = []
+
     def look(self) -> float:
         """Look at all of them; return when to look next. In the thread."""
         blocked = [known.look(self.threshold) for known in self.known]
@@ -113,66 +104,9 @@ class OwnLoops:
         )
 
 
-# It ends the process where a call in C keeps the GIL while such a loop runs.
-guard = Guard(yields=True)
-# What holds the deadline of runs that were asked to end, by their loops.
-ENDING: dict[Any, Watchdog] = {}
-
-
-def guard_run(loop: Any) -> None:
-    """Guard the run of `loop`, unless a runner does."""
-    grace = grace_of(None)
-    if Guard.present is None:
-        signums = [
-            signum
-            for signum in triggers.SIGNALS
-            if signal.getsignal(signum) in triggers.STAND_INS
-        ]
-        guard.stand([*signums, signal.SIGINT], grace)
-    if Guard.present is guard and isinstance(loop, Scheduler):
-        # It holds Ctrl-C anew in each run.
-        loop.interrupts.on_heard = guard.let_go
-        if signal.getsignal(signal.SIGINT) == loop.interrupts.heard:
-            guard.add(signal.SIGINT, grace)
-    guard.share(loop)
-
-
-def terminate(loop: Any, signum: int) -> None:
-    """Let `Terminated` come out of the run of `loop`, between two callbacks.
-
-    Called by a signal's handler. A loop that is blocked is dealt with as a runner would
-    within the grace; at the end of that the process is ended.
-    """
-    if loop in ENDING:
-        # Supervisors repeat themselves.
-        return
-    budget, reason = Budget(grace_of(None)), Reason(SIGNALLED, signum)
-    ENDING[loop] = watchdog = Watchdog(loop, threshold=None, interrupted=set())
-    loop.call_soon_threadsafe(come_out, loop, signum)
-    guard.hold(budget.deadline, reason.forced_status)
-    watchdog.hold(
-        budget, on_deadline=functools.partial(end_process, loop, reason, budget)
-    )
-
-
-def come_out(loop: Any, signum: int) -> None:
-    """Raise `Terminated` in the run of `loop`."""
-    ENDING.pop(loop).release()
-    guard.let_go()
-    raise Terminated(signum)
-
-
-def end_process(loop: Any, reason: Reason, budget: Budget) -> None:
-    """End the process, whose loop is blocked; called in another thread."""
-    from quiesce.shutdown import forcing
-    from quiesce.shutdown.report import Report
-    from quiesce.shutdown.sequence import Sequence
-
-    # Else the run has ended by itself, and the program is past it.
-    if loop.is_running():
-        forcing.end_process(Sequence(loop, reason, budget, Report(reason, budget)))
-
-
 def watch_own_loops() -> None:
     """From now on, tell of each loop that is blocked while no runner runs it."""
-    runs.on_run = OwnLoops().watch
+    own_loops = OwnLoops()
+    runs.on_run = own_loops.watch
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=own_loops.forget)

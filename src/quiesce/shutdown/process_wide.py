@@ -45,7 +45,7 @@ from quiesce.shutdown.report import Report
 from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.streams import put_aside_buffers
 from quiesce.shutdown.threads import daemons, threads_given_up, threads_left
-from quiesce.shutdown.triggers import SAME_CTRL_C
+from quiesce.shutdown.triggers import SAME_CTRL_C, HeldSignals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -191,9 +191,8 @@ class ExitBound:
         signum = self.signum
         if signum is None or signum == signal.SIGINT:
             return
-        if signal.getsignal(signum) is signal.SIG_DFL:
-            # Not SIG_IGN, which what an exit function starts would inherit.
-            signal.signal(signum, nothing)
+        # Not SIG_IGN, which what an exit function starts would inherit.
+        HeldSignals({signum: nothing}).hold()
 
     def wait_for_threads(self) -> None:
         """Join what the interpreter would join, as long as there is time."""
@@ -202,6 +201,12 @@ class ExitBound:
             if left <= 0:
                 return
             threads[0].join(left)
+
+    def take_over_late(self) -> None:
+        """Begin when the exit functions are already being called."""
+        self.runs_exit_functions = True
+        self.later_ctrl_c.hear()
+        self.supervisor.take_over()
 
     def run_exit_functions(self) -> None:
         """Run them, and write out what was printed.
@@ -279,19 +284,24 @@ class LaterCtrlC:
     @contextmanager
     def heard(self) -> Generator[None]:
         """Hear of it within the block, unless the program has a handler of its own."""
-        if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-            yield
-            return
-        signal.signal(signal.SIGINT, self.interrupt)
         before = sys.unraisablehook
-        hook = functools.partial(show_no_interrupt, before)
-        sys.unraisablehook = hook
+        hook = self.hear()
         try:
             yield
         finally:
-            if sys.unraisablehook is hook:
-                sys.unraisablehook = before
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            if hook is not None:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                if sys.unraisablehook is hook:
+                    sys.unraisablehook = before
+
+    def hear(self) -> object:
+        """Hear of it from now on; return the hook installed for it, if there is one."""
+        if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            return None
+        signal.signal(signal.SIGINT, self.interrupt)
+        hook = functools.partial(show_no_interrupt, sys.unraisablehook)
+        sys.unraisablehook = hook
+        return hook
 
     def interrupt(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Cut short what the main thread does, unless it is the same Ctrl-C again."""

@@ -73,14 +73,13 @@ class Runs:
         self.is_registered = True
         # Order matters: the last that is registered is called first, and if the thread
         # is one of a pool, concurrent.futures would wait for it.
-        import concurrent.futures.thread  # noqa: F401  # pyright: ignore[reportUnusedImport]
-
-        # Now, because at the end there may be no descriptor left for it.
-        from quiesce.shutdown import process_wide
-
-        self.force_exit = process_wide.force_exit
-
         try:
+            import concurrent.futures.thread  # noqa: F401  # pyright: ignore[reportUnusedImport]
+
+            # Now, because at the end there may be no descriptor left for it.
+            from quiesce.shutdown import process_wide
+
+            self.force_exit = process_wide.force_exit
             threading._register_atexit(self.at_exit)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
         except RuntimeError:
             # The exit has begun already: it is too late to be told of it.

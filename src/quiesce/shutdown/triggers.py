@@ -43,13 +43,17 @@ def terminate(signum: int, _frame: FrameType | None) -> None:
     """
     from asyncio import events
 
-    from quiesce.shutdown import own_loops
+    from quiesce.shutdown import own_ends
 
+    if not own_ends.request.begin(signum):
+        # Supervisors repeat themselves.
+        own_ends.guard.let_go()
+        return
     loop = events._get_running_loop()
     if loop is None:
-        own_loops.guard.let_go()
+        own_ends.guard.let_go()
         raise Terminated(signum)
-    own_loops.terminate(loop, signum)
+    own_ends.terminate(loop, signum)
 
 
 # The handlers that `quiesce run` has in place of the default ones.

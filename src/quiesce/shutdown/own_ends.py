@@ -1,0 +1,217 @@
+"""The end of loops that a program runs by itself, with no runner.
+
+Under ``quiesce run`` a signal that asks for the end comes out of the call that runs the
+loop: SIGTERM and SIGHUP as `Terminated`, between two callbacks. As long as a blocked
+loop keeps it from that a watchdog holds the deadline, and the guard where a call in C
+keeps the GIL. What the program leaves pending is ended when it closes the loop, or when
+it is over.
+"""
+
+from __future__ import annotations
+
+import functools
+import signal
+import sys
+import threading
+import time
+from asyncio import events
+from typing import TYPE_CHECKING, Any
+
+from quiesce.core import runs
+from quiesce.core.running import all_tasks
+from quiesce.core.scheduler import Scheduler
+from quiesce.errors import Terminated
+from quiesce.shutdown import ending, triggers
+from quiesce.shutdown.budget import Budget, grace_of
+from quiesce.shutdown.guard import Guard
+from quiesce.shutdown.reason import SIGNALLED, Reason
+from quiesce.shutdown.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+# It ends the process where a call in C keeps the GIL while such a loop runs.
+guard = Guard(yields=True)
+
+
+class Request:
+    """The last signal that asked the program to end, where no runner heard it."""
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+        self.heard_at = 0.0
+        self.budget = Budget(0.0, 0.0)
+
+    def begin(self, signum: int) -> bool:
+        """Take note of a signal; return False if it only repeats the last one.
+
+        A program that caught that one and goes on is asked anew when its grace is over.
+        """
+        now = time.monotonic()
+        if signum == signal.SIGINT:
+            repeats = self.signum == signum and (
+                now - self.heard_at < triggers.SAME_CTRL_C
+            )
+        else:
+            repeats = self.is_fresh() and self.signum != signal.SIGINT
+        if not repeats:
+            self.signum, self.heard_at = signum, now
+            self.budget = Budget(grace_of(None), now)
+        return not repeats
+
+    def is_fresh(self) -> bool:
+        """Tell whether the grace that it began is not over."""
+        return self.signum is not None and time.monotonic() < self.budget.deadline
+
+    def error(self) -> BaseException | None:
+        """Return what it raised in the program; None if there is none, or no more."""
+        if not self.is_fresh():
+            return None
+        if self.signum == signal.SIGINT:
+            return KeyboardInterrupt()
+        assert self.signum is not None
+        return Terminated(self.signum)
+
+
+request = Request()
+
+
+class Asked:
+    """A run that was asked to end, and what holds the deadline until it does."""
+
+    def __init__(self, loop: Any, signum: int) -> None:
+        self.loop = loop
+        self.signum = signum
+        self.watchdog = Watchdog(loop, threshold=None, interrupted=set())
+        self.handle = loop.call_soon_threadsafe(self.come_out)
+
+    def hold(self, budget: Budget) -> None:
+        """See to it that it is over within `budget`."""
+        reason = Reason(SIGNALLED, self.signum)
+        if isinstance(self.loop, Scheduler):
+            # Nobody says when the run of another make is over.
+            guard.hold(budget.deadline, reason.forced_status)
+        self.watchdog.hold(
+            budget,
+            on_deadline=functools.partial(end_process, self.loop, reason, budget),
+        )
+
+    def come_out(self) -> None:
+        """Raise `Terminated` in the run."""
+        self.settle()
+        raise Terminated(self.signum)
+
+    def settle(self) -> None:
+        """Note that the run is over."""
+        ASKED.pop(self.loop, None)
+        self.handle.cancel()
+        self.watchdog.release()
+        guard.let_go()
+
+
+# The runs that were asked and are not over, by their loops.
+ASKED: dict[Any, Asked] = {}
+
+
+def terminate(loop: Any, signum: int) -> None:
+    """Let `Terminated` come out of the run of `loop`; called by a signal's handler."""
+    ASKED[loop] = asked = Asked(loop, signum)
+    asked.hold(request.budget)
+
+
+def settle_run(loop: Any, is_regular: bool) -> None:
+    """Raise, after a run that was asked in its last moment, what it has not."""
+    asked = ASKED.get(loop)
+    if asked is not None and threading.get_ident() == threading.main_thread().ident:
+        asked.settle()
+        if is_regular:
+            raise Terminated(asked.signum)
+
+
+def end_process(loop: Any, reason: Reason, budget: Budget) -> None:
+    """End the process, whose loop is blocked; called in another thread."""
+    from quiesce.shutdown import forcing
+    from quiesce.shutdown.report import Report
+    from quiesce.shutdown.sequence import Sequence
+
+    if loop.is_running():
+        forcing.end_process(Sequence(loop, reason, budget, Report(reason, budget)))
+
+
+def guard_run(loop: Any) -> None:
+    """Guard the run of `loop`, unless a runner does."""
+    grace = grace_of(None)
+    if Guard.present is None:
+        signums = [
+            signum
+            for signum in triggers.SIGNALS
+            if signal.getsignal(signum) in triggers.STAND_INS
+        ]
+        guard.stand([*signums, signal.SIGINT], grace)
+    if Guard.present is guard and isinstance(loop, Scheduler):
+        # It holds Ctrl-C anew in each run.
+        loop.interrupts.on_heard = hear_ctrl_c
+        if signal.getsignal(signal.SIGINT) == loop.interrupts.heard:
+            guard.add(signal.SIGINT, grace)
+    guard.share(loop)
+
+
+def hear_ctrl_c() -> bool:
+    """Take note of a Ctrl-C in a run; tell whether it is the last one once more."""
+    guard.let_go()
+    return not request.begin(signal.SIGINT)
+
+
+def end_before_close(loop: Any) -> None:
+    """End what is pending on a loop that the program closes."""
+    if (
+        ending.has_begun(loop)
+        or events._get_running_loop() is not None
+        or sys.is_finalizing()
+        or not all_tasks(loop)
+    ):
+        return
+    end_loops([loop], request.error())
+
+
+def end_loops(loops: Collection[Any], error: BaseException | None) -> None:
+    """Unwind the tasks on `loops`, which nobody runs, and close these.
+
+    `error` is what is on its way out of the program meanwhile. All share one grace,
+    that of the signal which asked for the end if there is one.
+    """
+    is_asked = isinstance(error, (KeyboardInterrupt, Terminated))
+    if is_asked and request.is_fresh():
+        signum, heard_at, budget = request.signum, request.heard_at, request.budget
+    else:
+        signum = getattr(error, "signum", signal.SIGINT) if is_asked else None
+        budget = Budget(grace_of(None))
+        heard_at = budget.began_at
+    raised: BaseException | None = None
+    for number, loop in enumerate(loops):
+        share = budget
+        if len(loops) > 1:
+            # So that one which never ends leaves something to the others.
+            share = Budget(budget.left() / (len(loops) - number))
+        try:
+            Ends.end_loop(loop, error, share, signum, heard_at)
+        except BaseException as raised_now:  # noqa: BLE001 - the others come first
+            raised = raised or raised_now
+    if raised is not None:
+        raise raised
+
+
+class Ends:
+    """How a loop is ended: `quiesce.runner` is not to be imported here."""
+
+    end_loop: Callable[..., object]
+
+
+def take_care(end_loop: Callable[..., object]) -> None:
+    """From now on, guard each loop that nobody else runs, and end what it leaves.
+
+    `end_loop` is that of `quiesce.runner`.
+    """
+    Ends.end_loop = end_loop
+    runs.on_run_end = settle_run
+    runs.on_close = end_before_close
