@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from quiesce.shutdown import budget, late_status, process_wide
 from quiesce.shutdown.exit_status import die_of
 from quiesce.shutdown.exit_supervisor import NO_THREADS_AT_EXIT
+from quiesce.shutdown.nudge import Nudge
 from quiesce.shutdown.reason import SIGNALLED, Reason
+from quiesce.shutdown.threads import threads_left
 from quiesce.shutdown.triggers import SIGNALS, STAND_INS, HeldSignals, terminate
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ class LastAct:
         self.is_bound = False
         # Whether the exit functions are being called.
         self.has_begun = False
+        # What wakes the interpreter as it waits for threads.
+        self.nudge: Nudge | None = None
         # What bounds the exit once a signal has come.
         self.bound = process_wide.ExitBound(*asked_by(signal.SIGTERM))
 
@@ -77,13 +81,24 @@ class LastAct:
         self.is_bound = process_wide.is_bound()
         # The last that is registered is called first.
         atexit.register(self.begin)
-        if NO_THREADS_AT_EXIT and not self.is_bound:
+        if self.is_bound:
+            return
+        if threads_left() and hasattr(signal, "pthread_kill"):
+            self.nudge = Nudge(self.is_unheard)
+            self.nudge.start()
+        if NO_THREADS_AT_EXIT:
             self.bound.supervisor.start()
             self.bound.supervisor.start_second()
+
+    def is_unheard(self, signum: int) -> bool:
+        """Tell whether `signum` would be answered here, and none was."""
+        return self.signum is None and signal.getsignal(signum) == self.answer
 
     def begin(self) -> None:
         """Note that the exit functions are being called."""
         self.has_begun = True
+        if self.nudge is not None:
+            self.nudge.stop()
 
     def end_exit(self, signum: int) -> None:
         """End the exit that goes on within the grace, and die of the signal then.

@@ -1,0 +1,65 @@
+"""Lets a signal interrupt the main thread also if it comes just before a wait.
+
+Python looks for signals between two bytecodes and when a wait was interrupted. One that
+comes after the last look and before the system call is heard when the wait is over,
+which for a thread may be never. A loop has a channel for that, and the interpreter that
+waits for threads as it exits has this: whoever hears of the signal through the channel
+sends it to the main thread once more.
+"""
+
+from __future__ import annotations
+
+import _thread
+import signal
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from quiesce.shutdown.watch_thread import leave_signals_to_others
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Seconds after which whoever was awake has heard of a signal.
+DELAY = 0.1
+NOBODY = -1
+
+
+class Nudge:
+    """Repeats a signal to the main thread once if `is_unheard` says so a moment later.
+
+    To be made, started and stopped in the main thread.
+    """
+
+    def __init__(self, is_unheard: Callable[[int], bool]) -> None:
+        self.is_unheard = is_unheard
+        self.reader, self.writer = socket.socketpair()
+        self.writer.setblocking(False)
+
+    def start(self) -> None:
+        """Begin, unless the program reads signals itself or there can be no thread."""
+        before = signal.set_wakeup_fd(self.writer.fileno(), warn_on_full_buffer=False)
+        if before != NOBODY:
+            signal.set_wakeup_fd(before)
+            return
+        try:
+            _thread.start_new_thread(self.repeat, ())
+        except RuntimeError:
+            self.stop()
+
+    def stop(self) -> None:
+        """Repeat no more; the thread stays until the process is gone."""
+        found = signal.set_wakeup_fd(NOBODY)
+        if found != self.writer.fileno():
+            signal.set_wakeup_fd(found)
+
+    def repeat(self) -> None:
+        """Send on what is read and was not heard of. In the thread."""
+        leave_signals_to_others()
+        main = threading.main_thread().ident
+        while numbers := self.reader.recv(64):
+            time.sleep(DELAY)
+            for signum in numbers:
+                if main is not None and self.is_unheard(signum):
+                    signal.pthread_kill(main, signum)
