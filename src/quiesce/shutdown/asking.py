@@ -23,6 +23,7 @@ import time
 from asyncio import TaskGroup
 from typing import TYPE_CHECKING, Any
 
+from quiesce.core.async_generators import close
 from quiesce.core.awaited_by import waiters
 from quiesce.core.cancel_request import CancelRequest, requesting
 from quiesce.core.running import pending_tasks
@@ -39,6 +40,7 @@ SWALLOWERS_AT = 0.5
 # Of `cancel`, for one task and all that it waits for.
 MOST_CALLS = 50_000
 EVERYBODY_AT = 0.75
+CLOSES_GENERATOR = close.__code__
 
 
 class Asking:
@@ -206,9 +208,14 @@ def is_cleanup(task: Any) -> bool:
     """Tell whether `task` does nothing but close an asynchronous generator.
 
     Loops make one for each generator that is dropped half-way, as by the task that had
-    iterated it. To cancel it would be to lose what the generator awaits in its end.
+    iterated it, and for those that are left. To cancel it would be to lose what the
+    generator awaits in its end.
     """
-    return type(coroutine_of(task)).__name__ == "async_generator_athrow"
+    coroutine = coroutine_of(task)
+    return (
+        type(coroutine).__name__ == "async_generator_athrow"
+        or getattr(coroutine, "cr_code", None) is CLOSES_GENERATOR
+    )
 
 
 # A task factory may make tasks that have no more than the older methods.

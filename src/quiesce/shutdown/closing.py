@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiesce.loop import Loop
 from quiesce.shutdown import children, connections
+from quiesce.shutdown.asking import is_cleanup
 from quiesce.shutdown.runs_in_threads import all_runs
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ def close_all(sequence: Sequence) -> None:
     # All that is left to wait for is a peer's answer, which not every peer gives.
     answered = time.monotonic() + connections.PEERS_ANSWER
     wait_until(sequence, lambda: is_clear(loop), min(until, answered))
-    connections.abort_connections(loop)
+    if connections.open_transports(loop):
+        connections.abort_connections(loop)
+        # Protocols are told in the next iteration.
+        sequence.turn(time.monotonic())
     children.kill(loop)
     wait_until(sequence, lambda: is_clear(loop), time.monotonic() + LAST_MOMENTS)
 
@@ -55,7 +59,9 @@ def close_generators(sequence: Sequence) -> None:
 def end_late_tasks(sequence: Sequence) -> None:
     """End the tasks that cleanups of generators have begun."""
     asking = sequence.asking
-    asking.left = asking.pending() - asking.asked
+    late = asking.pending() - asking.asked
+    # But not what closes them: that had its time.
+    asking.left = {task for task in late if not is_cleanup(task)}
     if asking.left:
         asking.ask(asking.left)
         sequence.wait_for(asking.left, sequence.budget.cut)

@@ -60,6 +60,8 @@ class Guardian:
         self.interrupts = 0
         # When to end it at the latest, because of a later Ctrl-C.
         self.hurries_until = math.inf
+        # How many signals lie in the channel of which Python has heard.
+        self.known = 0
         self.deadline: float | None = None
         # When it was told of the deadline first.
         self.held_since = 0.0
@@ -137,6 +139,7 @@ class Guardian:
             if self.channel is not None:
                 self.channel.close()
             self.channel = socket.socket(fileno=fd)
+            self.known = 0
         *lines, self.buffered = (self.buffered + data).split(b"\n")
         for line in lines:
             self.act(line.split())
@@ -156,6 +159,8 @@ class Guardian:
                 self.deadline = float(moment)
             case [b"release"]:
                 self.deadline = self.unread_since = None
+                # Python has heard of what lies there.
+                self.known = len(self.peek())
             case [b"child", pid]:
                 self.children.add(int(pid))
             case [b"gone", pid]:
@@ -167,6 +172,15 @@ class Guardian:
 
     def unread(self) -> bytes:
         """Return the unread signals, if one that asks for the end is among them."""
+        data = self.peek()
+        if len(data) < self.known:
+            # The loop has read.
+            self.known = 0
+        data = data[self.known :]
+        return b"" if self.signums.isdisjoint(data) else data
+
+    def peek(self) -> bytes:
+        """Return what lies in the channel."""
         if self.channel is None:
             return b""
         try:
@@ -176,7 +190,7 @@ class Guardian:
         if not data:
             self.channel.close()
             self.channel = None
-        return b"" if self.signums.isdisjoint(data) else data
+        return data
 
     def end(self) -> None:
         """Let the process write where it is, and end it with its children."""

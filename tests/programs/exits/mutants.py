@@ -179,6 +179,9 @@ MUTANTS = {
     "shields protect nobody": replaced(
         "shutdown.asking", "is_shielded", lambda _: False
     ),
+    "what cleanups wait for is not spared": replaced(
+        "shutdown.asking:Asking", "spared", lambda _: set()
+    ),
     "main is alone for over a second": replaced("shutdown.phases", "MAIN_ALONE", 1e9),
     "idle connections hold who waits for them": replaced(
         "shutdown.phases", "closes_idle_connections"
@@ -189,13 +192,19 @@ MUTANTS = {
     ),
     # what is no task
     "suspended generators stay": replaced("shutdown.closing", "close_generators"),
+    "generators have all the time that is left": replaced(
+        "shutdown.closing", "GENERATORS_SHARE", 1.0
+    ),
+    "late tasks are not ended": replaced("shutdown.closing", "end_late_tasks"),
     "the loop's pool is not waited for": replaced("shutdown.closing", "end_pool"),
     "no thread of the loop is given up": replaced(
         "offload.threads:DefaultExecutor", "give_up"
     ),
-    "connections are not closed": replaced("shutdown.connections", "close_connections"),
     "unsent bytes are not waited for": replaced(
         "shutdown.closing", "has_ended", lambda _: True
+    ),
+    "connections are not aborted": replaced(
+        "shutdown.connections", "abort_connections"
     ),
     "who is cut off is not named": replaced(
         "shutdown.sequence:Sequence", "note_cut_off"
@@ -220,6 +229,9 @@ MUTANTS = {
     # another Ctrl-C
     "the end cannot be hurried": replaced("shutdown.sequence:Sequence", "hurry"),
     "nothing is said of a hurried end": replaced("shutdown.report:Report", "hurried"),
+    "the traceback of a hurried end is shown": replaced(
+        "shutdown.triggers", "keep_quiet"
+    ),
     "the exit cannot be hurried": replaced("shutdown.process_wide:ExitBound", "hurry"),
     "a later Ctrl-C at the exit is any": replaced(
         "shutdown.process_wide:LaterCtrlC", "heard", contextlib.nullcontext
@@ -236,6 +248,9 @@ MUTANTS = {
     ),
     # what is said of it
     "nothing is said of a slow end": replaced("shutdown.report:Report", "slow"),
+    "nothing is said of a slow exit": replaced(
+        "shutdown.exit_supervisor:Supervisor", "say_what_is_waited_for"
+    ),
     "nothing is said of a forced end": replaced("shutdown.report:Report", "forced"),
     "no report is written": replaced("shutdown.report:Report", "write"),
     "the end does not say that it asks": replaced(
@@ -286,6 +301,9 @@ MUTANTS = {
     "nobody leaves unheard": replaced(
         "shutdown.exit_supervisor:Supervisor", "leave_unheard"
     ),
+    "the death by Ctrl-C is not kept": replaced(
+        "shutdown.process_wide", "keep_death_by_ctrl_c"
+    ),
     "output without a reader is kept": replaced(
         "shutdown.process_wide", "flush_or_forget"
     ),
@@ -295,6 +313,7 @@ MUTANTS = {
     "repeated signals end the exit": replaced(
         "shutdown.process_wide:ExitBound", "ignore_repetition"
     ),
+    "no signal is heard between two runs": replaced("runner", "HeldSignals", Absent),
     # from outside the loop
     "nothing is named": replaced("shutdown.watchdog:Watchdog", "tell"),
     "nothing is interrupted": replaced(
@@ -307,13 +326,16 @@ MUTANTS = {
     ),
     "only runners are watched": replaced("shutdown.own_loops", "say_blocked"),
     "no deadline is held for own loops": replaced(
-        "shutdown.own_loops", "Watchdog", Absent
+        "shutdown.own_ends", "Watchdog", Absent
     ),
     "nothing guards against C": replaced("shutdown.guard:Guard", "stand"),
     "the guard holds no deadline": replaced("shutdown.guard:Guard", "hold"),
-    "nothing guards own loops against C": replaced("shutdown.own_loops", "guard_run"),
+    "the guard does not let go": replaced("shutdown.guard:Guard", "let_go"),
+    "nothing guards own loops against C": replaced("shutdown.own_ends", "guard_run"),
     # quiesce run
     "open loops stay open": replaced("cli.run", "end_loops"),
     "loops of other threads go on": replaced("cli.run", "stop_loops", lambda _: set()),
+    "the exit is not bound where no run was ended": replaced("cli.run", "bound_exit"),
+    "a signal at the exit is not heard": replaced("cli.last_act:LastAct", "end_exit"),
     "no death by the signal": replaced("cli.run:LastAct", "die_of"),
 }

@@ -226,6 +226,26 @@ def test_one_may_use_a_task_in_its_cleanup(scenario):
     assert (outcome.status, outcome.is_silent) == (0, True)
 
 
+def test_a_task_that_the_cleanup_of_one_leaves_behind_is_ended_too(scenario):
+    generator = """
+    try:
+        yield 1
+    finally:
+        start("late", 0.05)
+        await asyncio.sleep(0)
+        log(name)
+    """
+    use = """
+    # Else main drops it when it returns.
+    global held
+    held = numbers()
+    await anext(held)
+    """
+    outcome = ended(scenario, generator, use)
+    assert outcome.log == ["generator", "late"]
+    assert (outcome.status, outcome.is_silent) == (0, True)
+
+
 def test_one_that_begins_another_in_its_cleanup_closes_both(scenario):
     generator = """
     try:

@@ -160,6 +160,24 @@ def test_what_cannot_be_cut_is_ended_at_the_deadline(scenario, signum):
     assert outcome.gone_within(3)
 
 
+@pytest.mark.parametrize("signum", ASKS)
+def test_a_callback_that_is_itself_a_function_in_c_is_cut_too(scenario, signum):
+    text = """
+    async def main():
+        start("other", 0.05)
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(say)
+        asyncio.get_running_loop().call_soon(time.sleep, 3600)
+        await sleeper("main", 0.05)
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, by=signum, grace=3)
+    assert outcome.log == ["main", "other"]
+    assert outcome.tells(signum)
+    assert outcome.gone_within(3)
+
+
 AFTER_MAINS_RETURN = """
 async def blocks():
     try:

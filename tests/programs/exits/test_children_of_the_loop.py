@@ -81,6 +81,30 @@ def test_one_that_heeds_sigterm_has_time_for_it(scenario, signum):
     assert outcome.left_behind == []
 
 
+def test_one_has_time_to_end_also_where_a_generator_uses_up_its_own(scenario):
+    begin = """
+    async def hangs():
+        try:
+            yield
+        finally:
+            await never_ends()
+
+    # Else main drops it when it ends.
+    global held
+    held = hangs()
+    await anext(held)
+    child = await python(POLITE, stdout=PIPE)
+    await child.stdout.readline()
+    atexit.register(lambda: log(open("polite").read()))
+    """
+    outcome = scenario.interrupted(program(begin), by=signal.SIGTERM, grace=GRACE)
+    assert outcome.log == ["main", "zombies: []", "ended "]
+    assert "hangs" in outcome.err
+    assert outcome.tells_force(signal.SIGTERM)
+    assert outcome.gone_within(GRACE + 1)
+    assert outcome.left_behind == []
+
+
 @pytest.mark.parametrize("signum", SIGNALS)
 def test_one_that_ignores_sigterm_is_killed_and_named(scenario, signum):
     begin = """

@@ -124,3 +124,26 @@ def test_one_that_cannot_end_by_itself_is_forced_with_status_70(scenario):
     assert outcome.status == 70
     assert "stuck" in outcome.err
     assert outcome.gone_within(1 + 1)
+
+
+def test_what_one_makes_after_a_ctrl_c_does_not_change_the_status(scenario):
+    text = """
+    def makes():
+        import dataclasses
+
+        @dataclasses.dataclass
+        class Point:
+            x: int
+
+        log(Point(1).x)
+
+    async def main():
+        say()
+        await sleeper("main")
+
+    atexit.register(makes)
+    run(main())
+    """
+    outcome = scenario.interrupted(text)
+    assert outcome.log == ["main", "1"]
+    assert outcome.status == -signal.SIGINT

@@ -279,3 +279,29 @@ def test_a_task_that_the_program_cancelled_and_that_swallowed_it_is_asked(scenar
     outcome = scenario.ended(text, grace=2)
     assert (outcome.status, outcome.log) == (0, ["asked"])
     assert outcome.gone_within(2)
+
+
+@pytest.mark.parametrize("tasks", CLASSES)
+def test_what_a_cleanup_awaits_is_not_asked_at_half_of_the_grace(scenario, tasks):
+    text = """
+    async def background():
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.create_task(asyncio.sleep(2.5))
+            log("cleaned up")
+
+    async def main():
+        {tasks}
+        asyncio.create_task(background())
+        await asyncio.sleep(0)
+        say()
+        await sleeper("main")
+
+    run(main())
+    """
+    text = filled(text, tasks=CLASSES[tasks])
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=4)
+    assert outcome.log == ["main", "cleaned up"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent

@@ -363,11 +363,17 @@ def test_what_blocks_it_and_cannot_be_cut_is_ended_at_the_deadline(
 
 
 @pytest.mark.ways("quiesce run")
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("signum", SIGNALS)
 @pytest.mark.parametrize("call", CALLS)
 def test_a_call_that_lets_no_python_run_in_it_ends_the_process(scenario, call, signum):
     blocker = "sum(range(10**13))  # the line"
     text = HEAD + filled(BLOCKS, blocker=blocker, call=CALLS[call])
+    # While the call lasts, nobody in the program can say so, and before that Ctrl-C
+    # would end what does.
+    text = text.replace(
+        "say()",
+        'import subprocess; subprocess.Popen(["sh", "-c", "sleep 0.5; echo ready"])',
+    )
     with scenario.start(text, grace=1) as started:
         started.wait_for("ready")
         started.send(signum)
@@ -378,23 +384,32 @@ def test_a_call_that_lets_no_python_run_in_it_ends_the_process(scenario, call, s
     assert outcome.gone_within(1 + 1.5)
 
 
+# For longer than the grace and the second after it; no signal ends it before.
+LETS_NO_PYTHON_RUN = """
+import ctypes
+library, mutex = ctypes.PyDLL(None), ctypes.create_string_buffer(64)
+library.pthread_mutex_lock(mutex)
+library.pthread_mutex_timedlock(mutex, (ctypes.c_long * 2)(int(time.time()) + 4, 0))
+"""
 GOES_ON = {
     "without a loop": "time.sleep(2.5)",
     "in the loop": "loop.run_until_complete(asyncio.sleep(2.5))",
+    "where no python runs": LETS_NO_PYTHON_RUN,
 }
 
 
 @pytest.mark.ways("quiesce run")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("goes_on", GOES_ON)
 @pytest.mark.parametrize("call", CALLS)
 def test_a_program_that_catches_the_signal_has_as_long_as_it_wants(
-    scenario, call, goes_on
+    scenario, call, goes_on, signum
 ):
     text = HEAD + filled(
         """
 try:
     {call}
-except SystemExit:
+except (KeyboardInterrupt, SystemExit):
     log("caught")
 {goes_on}
 log("went on")
@@ -402,9 +417,40 @@ log("went on")
         call=CALLS[call],
         goes_on=GOES_ON[goes_on],
     )
-    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=0.5)
+    outcome = scenario.interrupted(text, by=signum, grace=0.5)
     assert outcome.log[0] == "caught"
     assert "went on" in outcome.log
+    assert outcome.status == 0
+
+
+IN_MAIN = {
+    "in a sleep": "await asyncio.sleep(2.5)",
+    "in a call that blocks": "time.sleep(2.5)",
+    "where no python runs": f"await asyncio.sleep(0)\n{LETS_NO_PYTHON_RUN}",
+}
+
+
+@pytest.mark.ways("quiesce run")
+@pytest.mark.parametrize("goes_on", IN_MAIN)
+def test_a_main_that_catches_ctrl_c_has_as_long_as_it_wants(scenario, goes_on):
+    text = HEAD + filled(
+        """
+async def catches():
+    try:
+        say()
+        sleep_in_pieces()
+    except KeyboardInterrupt:
+        log("caught")
+    {goes_on}
+    log("went on")
+
+loop.run_until_complete(catches())
+loop.close()
+""",
+        goes_on=IN_MAIN[goes_on],
+    )
+    outcome = scenario.interrupted(text, grace=0.5)
+    assert outcome.log == ["caught", "went on"]
     assert outcome.status == 0
 
 

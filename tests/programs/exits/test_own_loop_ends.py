@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -283,6 +284,9 @@ def test_an_error_of_main_is_not_lost_when_a_signal_comes_out_of_its_run(scenari
     assert outcome.status == -signal.SIGTERM
 
 
+@pytest.mark.skipif(
+    sys.version_info[:2] == (3, 12), reason="Python 3.12 forks no more at its exit"
+)
 def test_a_child_that_an_exit_function_forks_after_a_signal_dies_of_signals(scenario):
     text = """
     import multiprocessing

@@ -189,3 +189,23 @@ def test_an_error_between_two_runs_ends_the_background_in_order(scenario):
     outcome = scenario.ended(text)
     assert (outcome.status, outcome.log) == (1, ["background"])
     assert outcome.tracebacks == 1
+
+
+def test_a_termination_between_two_runs_ends_the_background_in_order(scenario):
+    text = """
+    async def main():
+        start("background", 0.05)
+        await asyncio.sleep(0)
+
+    try:
+        with Runner() as runner:
+            runner.run(main())
+            say()
+            sleep_in_pieces()
+    finally:
+        log("finally")
+    """
+    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    assert outcome.log == ["background", "finally"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent

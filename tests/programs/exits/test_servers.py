@@ -309,6 +309,24 @@ def test_protocols_without_tasks_lose_their_idle_connections(scenario, make, hol
     assert outcome.gone_within(1)
 
 
+def test_a_protocol_whose_peer_never_reads_is_told_that_its_connection_is_lost(
+    scenario,
+):
+    text = filled(PROTOCOL, make=MAKES["tcp"], hold=HOLDS["sleeping"]).replace(
+        "self.transport.write(data)", "self.transport.write(data * 8_000_000)"
+    )
+    with scenario.start(text, grace=GRACE) as program:
+        client = client_of(program)
+        client.sendall(b"hello")
+        client.recv(1, socket.MSG_PEEK)
+        program.send(signal.SIGTERM)
+        outcome = program.end()
+        client.close()
+    assert sorted(outcome.log) == ["lost: None", "made", "main"]
+    assert outcome.tells_force(signal.SIGTERM)
+    assert outcome.gone_within(GRACE + 1)
+
+
 def test_the_socket_file_of_a_unix_server_is_gone_where_python_removes_it(scenario):
     text = filled(PROTOCOL, make=MAKES["unix"], hold=HOLDS["sleeping"]).replace(
         "run(main())",

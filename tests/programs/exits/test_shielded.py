@@ -127,6 +127,24 @@ def test_what_a_shielded_job_waits_for_is_spared_too(scenario):
     assert outcome.tells(signal.SIGINT)
 
 
+@pytest.mark.parametrize("tasks", CLASSES)
+def test_a_task_for_which_a_shielded_job_waits_is_spared(scenario, tasks):
+    text = """
+    async def job():
+        log(await asyncio.create_task(asyncio.sleep(0.5, "from a task")))
+
+    async def main():
+        {tasks}
+        asyncio.get_running_loop().call_later(0.1, say)
+        await asyncio.shield(job())
+
+    run(main())
+    """
+    outcome = scenario.interrupted(filled(text, tasks=CLASSES[tasks]))
+    assert outcome.log == ["from a task"]
+    assert outcome.tells(signal.SIGINT)
+
+
 @BOTH
 @pytest.mark.parametrize("shield", SHIELDS)
 @pytest.mark.parametrize("tasks", CLASSES)

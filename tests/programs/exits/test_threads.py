@@ -111,6 +111,47 @@ def test_a_daemon_holds_nothing(scenario):
     assert outcome.gone_within(0.1)
 
 
+def test_a_wait_for_one_that_takes_long_is_told_once(scenario):
+    begin = """
+    def slow():
+        time.sleep(1.5)  # stuck here too
+        log("thread")
+
+    threading.Thread(target=slow, name="worker").start()
+    """
+    with scenario.start(waiting(begin)) as program:
+        program.wait_for("ready")
+        program.send(signal.SIGTERM)
+        outcome = program.end()
+        line = program.line_of("stuck here too")
+    assert outcome.log == ["main", "thread", "atexit"]
+    (said,) = outcome.err.splitlines()
+    assert said.startswith("quiesce: ending since 1.")
+    assert "(SIGTERM): waiting for thread 'worker'" in said
+    assert f"at program.py:{line} in" in said
+    assert outcome.tells(signal.SIGTERM)
+
+
+@pytest.mark.ways("quiesce run")
+def test_one_that_never_ends_is_named_and_left_in_a_program_without_a_loop(scenario):
+    text = """
+    {head}
+
+    threading.Thread(target=never, name="worker").start()
+    say()
+    sleep_in_pieces()
+    """
+    text = filled(text, head=HEAD)
+    with scenario.start(text, grace=GRACE) as program:
+        program.wait_for("ready")
+        program.send(signal.SIGTERM)
+        outcome = program.end()
+        assert is_named(outcome, program, "worker")
+    assert outcome.log == ["atexit"]
+    assert outcome.tells_force(signal.SIGTERM)
+    assert outcome.gone_within(GRACE + 1)
+
+
 EXITING = """
 {head}
 
