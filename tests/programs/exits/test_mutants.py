@@ -12,7 +12,7 @@ import pytest
 
 from tests.programs.exits.mutants import MUTANTS, once
 from tests.programs.exits.scenario import Scenario
-from tests.programs.exits.test_blocked_loops import IN_A_CLEANUP, IN_MAIN
+from tests.programs.exits.test_blocked_loops import IN_MAIN
 
 pytestmark = [pytest.mark.whole, pytest.mark.ways("quiesce.run")]
 
