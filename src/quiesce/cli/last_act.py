@@ -8,9 +8,12 @@ and forgotten, and the process end with status 0.
 from __future__ import annotations
 
 import atexit
+import functools
 import signal
+import sys
+import threading
 from asyncio import events
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from quiesce.shutdown import budget, late_status, process_wide
 from quiesce.shutdown.exit_status import die_of
@@ -40,6 +43,8 @@ class LastAct:
         self.program_is_over = False
         # Whether the process ends within a grace for another reason.
         self.is_bound = False
+        # Whether the interpreter joins threads, and a signal has cut that short.
+        self.is_joining = self.is_cut = False
         # Whether the exit functions are being called.
         self.has_begun = False
         # What wakes the interpreter as it waits for threads.
@@ -83,6 +88,8 @@ class LastAct:
         atexit.register(self.begin)
         if self.is_bound:
             return
+        threading._register_atexit(self.note_joining)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+        sys.unraisablehook = functools.partial(show_no_cut, sys.unraisablehook)
         if threads_left() and hasattr(signal, "pthread_kill"):
             self.nudge = Nudge(self.is_unheard)
             self.nudge.start()
@@ -94,11 +101,22 @@ class LastAct:
         """Tell whether `signum` would be answered here, and none was."""
         return self.signum is None and signal.getsignal(signum) == self.answer
 
+    def note_joining(self) -> None:
+        """Note that the interpreter joins threads from now on."""
+        self.is_joining = True
+
     def begin(self) -> None:
-        """Note that the exit functions are being called."""
+        """Note that the exit functions are called now; do what comes before them."""
+        if self.has_begun:
+            return
         self.has_begun = True
         if self.nudge is not None:
             self.nudge.stop()
+        if self.is_cut:
+            self.end_loops()
+            self.bound.later_ctrl_c.hear()
+            self.bound.wait()
+            self.bound.runs_exit_functions = True
 
     def end_exit(self, signum: int) -> None:
         """End the exit that goes on within the grace, and die of the signal then.
@@ -107,13 +125,28 @@ class LastAct:
         function.
         """
         self.die_of(signum)
-        self.bound.begin(*asked_by(signum))
         if self.has_begun:
             # This one has its time, and so have those that follow.
+            self.bound.begin(*asked_by(signum))
             self.bound.take_over_late()
+        elif self.is_joining:
+            # Not here: whoever joins may hold a lock that joining needs.
+            self.bound.begin(*asked_by(signum))
+            self.is_cut = True
+            raise JoiningCut
         else:
             self.end_loops()
-            self.bound()
+            process_wide.bound_exit(*asked_by(signum))
+
+
+class JoiningCut(BaseException):
+    """Raised in the interpreter's wait for threads, which is gone through once more."""
+
+
+def show_no_cut(show: Callable[[Any], Any], unraisable: Any) -> None:
+    """Let `show` show what nobody can catch, but for what cuts the wait short."""
+    if unraisable.exc_type is not JoiningCut:
+        show(unraisable)
 
 
 def asked_by(signum: int) -> tuple[budget.Budget, Reason]:

@@ -160,19 +160,9 @@ class ExitBound:
         if not self.is_in_time():
             self.supervisor.dismiss()
             return
-        self.report.phase("process")
         self.ignore_repetition()
         with self.later_ctrl_c.heard():
-            try:
-                self.supervisor.take_over()
-                tell_pools()
-                all_runs.end(self.supervisor.waits_until)
-                self.wait_for_threads()
-            except KeyboardInterrupt:
-                self.hurry()
-            left = threads_left()
-            if left or self.is_forced or threads_given_up() or self.must_kill():
-                self.force(left)
+            self.wait()
             self.run_exit_functions()
         if self.is_forced:
             self.leave()
@@ -201,6 +191,20 @@ class ExitBound:
             if left <= 0:
                 return
             threads[0].join(left)
+
+    def wait(self) -> None:
+        """Wait for pools, runs and threads; leave if something of them cannot end."""
+        self.report.phase("process")
+        try:
+            self.supervisor.take_over()
+            tell_pools()
+            all_runs.end(self.supervisor.waits_until)
+            self.wait_for_threads()
+        except KeyboardInterrupt:
+            self.hurry()
+        left = threads_left()
+        if left or self.is_forced or threads_given_up() or self.must_kill():
+            self.force(left)
 
     def take_over_late(self) -> None:
         """Begin when the exit functions are already being called."""
