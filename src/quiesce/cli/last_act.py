@@ -8,24 +8,31 @@ and forgotten, and the process end with status 0.
 from __future__ import annotations
 
 import atexit
-import functools
 import signal
-import sys
 import threading
 from asyncio import events
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from quiesce.shutdown import budget, late_status, process_wide
+from quiesce.shutdown import late_status, process_wide
 from quiesce.shutdown.exit_status import die_of
 from quiesce.shutdown.exit_supervisor import NO_THREADS_AT_EXIT
 from quiesce.shutdown.nudge import Nudge
+from quiesce.shutdown.own_ends import request
 from quiesce.shutdown.reason import SIGNALLED, Reason
 from quiesce.shutdown.threads import threads_left
-from quiesce.shutdown.triggers import SIGNALS, STAND_INS, HeldSignals, terminate
+from quiesce.shutdown.triggers import (
+    SIGNALS,
+    STAND_INS,
+    HeldSignals,
+    ignore,
+    terminate,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
+
+    from quiesce.shutdown import budget
 
 
 class LastAct:
@@ -62,7 +69,7 @@ class LastAct:
     def die_of(self, signum: int) -> None:
         """Choose the signal; from now on its repetition changes nothing."""
         self.signum = signum
-        HeldSignals({signum: nothing}).hold()
+        ignore(signum)
 
     def hear_signals(self) -> None:
         """Answer SIGTERM and SIGHUP from now on, where nobody else does."""
@@ -89,7 +96,7 @@ class LastAct:
         if self.is_bound:
             return
         threading._register_atexit(self.note_joining)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-        sys.unraisablehook = functools.partial(show_no_cut, sys.unraisablehook)
+        late_status.hide(JoiningCut)
         if threads_left() and hasattr(signal, "pthread_kill"):
             self.nudge = Nudge(self.is_unheard)
             self.nudge.start()
@@ -125,6 +132,7 @@ class LastAct:
         function.
         """
         self.die_of(signum)
+        request.begin(signum)
         if self.has_begun:
             # This one has its time, and so have those that follow.
             self.bound.begin(*asked_by(signum))
@@ -143,16 +151,6 @@ class JoiningCut(BaseException):
     """Raised in the interpreter's wait for threads, which is gone through once more."""
 
 
-def show_no_cut(show: Callable[[Any], Any], unraisable: Any) -> None:
-    """Let `show` show what nobody can catch, but for what cuts the wait short."""
-    if unraisable.exc_type is not JoiningCut:
-        show(unraisable)
-
-
 def asked_by(signum: int) -> tuple[budget.Budget, Reason]:
-    """Return the budget and the reason of an end that `signum` asks for now."""
-    return budget.Budget(budget.grace_of(None)), Reason(SIGNALLED, signum)
-
-
-def nothing(*_: object) -> None:
-    """Do nothing, where a function is asked for."""
+    """Return the budget and the reason of the end that `signum` asks for."""
+    return request.budget_of(signum), Reason(SIGNALLED, signum)

@@ -16,7 +16,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from quiesce.cli.failure import show
-from quiesce.cli.last_act import LastAct, nothing
+from quiesce.cli.last_act import LastAct
 from quiesce.cli.problem import Problem
 from quiesce.cli.target import Target, enter, find
 from quiesce.core import unretrieved
@@ -24,7 +24,8 @@ from quiesce.core.running import all_tasks, loops
 from quiesce.errors import Terminated
 from quiesce.shutdown import budget, watchdog
 from quiesce.shutdown.loops_in_threads import stop_loops
-from quiesce.shutdown.own_ends import end_loops, request, take_care
+from quiesce.shutdown.own_ends import end_loops, request, signum_of, take_care
+from quiesce.shutdown.triggers import nothing
 
 
 def run(words: list[str]) -> int:
@@ -108,11 +109,9 @@ def bound_exit(error: BaseException | None) -> None:
     if process_wide.is_bound():
         # From the run in which the signal arrived, with what is left of its grace.
         return
-    signum = error.signum if isinstance(error, Terminated) else signal.SIGINT
-    is_from_this = request.signum == signum and request.is_fresh()
+    signum = signum_of(error)
     process_wide.bound_exit(
-        request.budget if is_from_this else budget.Budget(budget.grace_of(None)),
-        reason.Reason(reason.SIGNALLED, signum),
+        request.budget_of(signum), reason.Reason(reason.SIGNALLED, signum)
     )
 
 

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 # Shares of the grace at which tasks are asked again.
 SWALLOWERS_AT = 0.5
+EVERYBODY_AT = 0.75
 # Of `cancel`, for one task and all that it waits for.
 MOST_CALLS = 50_000
-EVERYBODY_AT = 0.75
 CLOSES_GENERATOR = close.__code__
 
 

@@ -38,6 +38,7 @@ class Guard:
 
     def __init__(self, *, yields: bool = False) -> None:
         self.yields = yields
+        self.grace = 0.0
         self.guardian: GuardianProcess | None = None
 
     def stand(self, signums: Iterable[int], grace: float) -> None:
@@ -59,12 +60,13 @@ class Guard:
                 return
             self.guardian.watch(signums, grace)
         Guard.present = self
+        self.grace = grace
         know_forks()
 
-    def add(self, signum: int, grace: float) -> None:
+    def add(self, signum: int) -> None:
         """Look for `signum` too, whose handler has just been installed."""
         if Guard.present is self and self.guardian is None:
-            last_resort.begin_at(signum, grace + MARGIN)
+            last_resort.begin_at(signum, self.grace + MARGIN)
 
     def share(self, loop: Any) -> None:
         """Begin with the run of `loop`, which hears of signals now."""

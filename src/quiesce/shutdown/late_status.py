@@ -24,6 +24,18 @@ def keep() -> None:
     sys.unraisablehook = functools.partial(note, sys.unraisablehook)
 
 
+def hide(kind: type[BaseException]) -> object:
+    """Show nothing of this kind that nobody can catch; return the hook for that."""
+    sys.unraisablehook = hook = functools.partial(show_others, sys.unraisablehook, kind)
+    return hook
+
+
+def show_others(show: Any, kind: type[BaseException], unraisable: Any) -> None:
+    """Let `show` show what is not of this kind."""
+    if not issubclass(unraisable.exc_type, kind):
+        show(unraisable)
+
+
 def note(show: Any, unraisable: Any) -> None:
     """Note how a run ended, if that is what is shown; let `show` show the rest."""
     error = unraisable.exc_value

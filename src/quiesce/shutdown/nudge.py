@@ -11,19 +11,18 @@ from __future__ import annotations
 
 import _thread
 import signal
-import socket
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from quiesce.shutdown.watch_thread import leave_signals_to_others
+from quiesce.system.signal_channel import SignalChannel, poll_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Seconds after which whoever was awake has heard of a signal.
 DELAY = 0.1
-NOBODY = -1
 
 
 class Nudge:
@@ -34,14 +33,13 @@ class Nudge:
 
     def __init__(self, is_unheard: Callable[[int], bool]) -> None:
         self.is_unheard = is_unheard
-        self.reader, self.writer = socket.socketpair()
-        self.writer.setblocking(False)
+        self.channel = SignalChannel()
 
     def start(self) -> None:
         """Begin, unless the program reads signals itself or there can be no thread."""
-        before = signal.set_wakeup_fd(self.writer.fileno(), warn_on_full_buffer=False)
-        if before != NOBODY:
-            signal.set_wakeup_fd(before)
+        self.channel.claim()
+        if self.channel.is_above_a_stranger:
+            self.stop()
             return
         try:
             _thread.start_new_thread(self.repeat, ())
@@ -50,16 +48,16 @@ class Nudge:
 
     def stop(self) -> None:
         """Repeat no more; the thread stays until the process is gone."""
-        found = signal.set_wakeup_fd(NOBODY)
-        if found != self.writer.fileno():
-            signal.set_wakeup_fd(found)
+        self.channel.release()
 
     def repeat(self) -> None:
         """Send on what is read and was not heard of. In the thread."""
         leave_signals_to_others()
         main = threading.main_thread().ident
-        while numbers := self.reader.recv(64):
+        poll = poll_of(self.channel.read_fd)
+        while main is not None and poll is not None:
+            poll.poll()
             time.sleep(DELAY)
-            for signum in numbers:
-                if main is not None and self.is_unheard(signum):
+            for signum in self.channel.drain():
+                if self.is_unheard(signum):
                     signal.pthread_kill(main, signum)

@@ -39,7 +39,6 @@ class Request:
 
     def __init__(self) -> None:
         self.signum: int | None = None
-        self.heard_at = 0.0
         self.budget = Budget(0.0, 0.0)
 
     def begin(self, signum: int) -> bool:
@@ -50,18 +49,23 @@ class Request:
         now = time.monotonic()
         if signum == signal.SIGINT:
             repeats = self.signum == signum and (
-                now - self.heard_at < triggers.SAME_CTRL_C
+                now - self.budget.began_at < triggers.SAME_CTRL_C
             )
         else:
             repeats = self.is_fresh() and self.signum != signal.SIGINT
         if not repeats:
-            self.signum, self.heard_at = signum, now
-            self.budget = Budget(grace_of(None), now)
+            self.signum, self.budget = signum, Budget(grace_of(None), now)
         return not repeats
 
     def is_fresh(self) -> bool:
         """Tell whether the grace that it began is not over."""
         return self.signum is not None and time.monotonic() < self.budget.deadline
+
+    def budget_of(self, signum: int | None) -> Budget:
+        """Return what is left of the grace that `signum` began, or else a new one."""
+        if self.signum == signum and self.is_fresh():
+            return self.budget
+        return Budget(grace_of(None))
 
     def error(self) -> BaseException | None:
         """Return what it raised in the program; None if there is none, or no more."""
@@ -140,19 +144,18 @@ def end_process(loop: Any, reason: Reason, budget: Budget) -> None:
 
 def guard_run(loop: Any) -> None:
     """Guard the run of `loop`, unless a runner does."""
-    grace = grace_of(None)
     if Guard.present is None:
         signums = [
             signum
             for signum in triggers.SIGNALS
             if signal.getsignal(signum) in triggers.STAND_INS
         ]
-        guard.stand([*signums, signal.SIGINT], grace)
+        guard.stand([*signums, signal.SIGINT], grace_of(None))
     if Guard.present is guard and isinstance(loop, Scheduler):
         # It holds Ctrl-C anew in each run.
         loop.interrupts.on_heard = hear_ctrl_c
         if signal.getsignal(signal.SIGINT) == loop.interrupts.heard:
-            guard.add(signal.SIGINT, grace)
+            guard.add(signal.SIGINT)
     guard.share(loop)
 
 
@@ -180,13 +183,8 @@ def end_loops(loops: Collection[Any], error: BaseException | None) -> None:
     `error` is what is on its way out of the program meanwhile. All share one grace,
     that of the signal which asked for the end if there is one.
     """
-    is_asked = isinstance(error, (KeyboardInterrupt, Terminated))
-    if is_asked and request.is_fresh():
-        signum, heard_at, budget = request.signum, request.heard_at, request.budget
-    else:
-        signum = getattr(error, "signum", signal.SIGINT) if is_asked else None
-        budget = Budget(grace_of(None))
-        heard_at = budget.began_at
+    signum = signum_of(error)
+    budget = request.budget_of(signum)
     raised: BaseException | None = None
     for number, loop in enumerate(loops):
         share = budget
@@ -194,11 +192,18 @@ def end_loops(loops: Collection[Any], error: BaseException | None) -> None:
             # So that one which never ends leaves something to the others.
             share = Budget(budget.left() / (len(loops) - number))
         try:
-            Ends.end_loop(loop, error, share, signum, heard_at)
+            Ends.end_loop(loop, error, share, signum, budget.began_at)
         except BaseException as raised_now:  # noqa: BLE001 - the others come first
             raised = raised or raised_now
     if raised is not None:
         raise raised
+
+
+def signum_of(error: BaseException | None) -> int | None:
+    """Return the signal that raised `error`, if one does."""
+    if isinstance(error, Terminated):
+        return error.signum
+    return signal.SIGINT if isinstance(error, KeyboardInterrupt) else None
 
 
 class Ends:

@@ -19,14 +19,13 @@ A program that caught the exception and goes on beyond the deadline is on its ow
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 import sys
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from quiesce.shutdown import late_status, processes, survivors
 from quiesce.shutdown.budget import Budget
@@ -45,10 +44,10 @@ from quiesce.shutdown.report import Report
 from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.streams import put_aside_buffers
 from quiesce.shutdown.threads import daemons, threads_given_up, threads_left
-from quiesce.shutdown.triggers import SAME_CTRL_C, HeldSignals
+from quiesce.shutdown.triggers import SAME_CTRL_C, ignore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
     from types import FrameType
 
     from quiesce.shutdown.survivor import Survivor
@@ -181,8 +180,7 @@ class ExitBound:
         signum = self.signum
         if signum is None or signum == signal.SIGINT:
             return
-        # Not SIG_IGN, which what an exit function starts would inherit.
-        HeldSignals({signum: nothing}).hold()
+        ignore(signum)
 
     def wait_for_threads(self) -> None:
         """Join what the interpreter would join, as long as there is time."""
@@ -303,9 +301,7 @@ class LaterCtrlC:
         if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
             return None
         signal.signal(signal.SIGINT, self.interrupt)
-        hook = functools.partial(show_no_interrupt, sys.unraisablehook)
-        sys.unraisablehook = hook
-        return hook
+        return late_status.hide(KeyboardInterrupt)
 
     def interrupt(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Cut short what the main thread does, unless it is the same Ctrl-C again."""
@@ -317,13 +313,3 @@ class LaterCtrlC:
             bound.cut_exit_functions(frame)
         bound.hurry()
         raise KeyboardInterrupt
-
-
-def show_no_interrupt(show: Callable[[Any], Any], unraisable: Any) -> None:
-    """Let `show` show what nobody can catch, but for a Ctrl-C."""
-    if not isinstance(unraisable.exc_value, KeyboardInterrupt):
-        show(unraisable)
-
-
-def nothing(*_: object) -> None:
-    """Do nothing, where a function is asked for."""

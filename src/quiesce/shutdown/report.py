@@ -76,7 +76,8 @@ class Report:
     def hurried(self, survivors: Sequence[Survivor]) -> None:
         """Name what is given up because a second Ctrl-C asked for the end at once."""
         self.was_forced = True
-        self.survivors += survivors
+        # A new list: others may go on from what was in the former one.
+        self.survivors = [*self.survivors, *survivors]
         say(
             f"quiesce: did not end in time: {line}" for line in one_line_each(survivors)
         )

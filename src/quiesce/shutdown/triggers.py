@@ -103,6 +103,18 @@ class HeldSignals:
             HELD.remove(self)
 
 
+def ignore(signum: int) -> None:
+    """Let `signum` do nothing from now on, unless the program handles it itself.
+
+    Not by SIG_IGN, which what is started meanwhile would inherit.
+    """
+    HeldSignals({signum: nothing}).hold()
+
+
+def nothing(*_: object) -> None:
+    """Do nothing, where a function is asked for."""
+
+
 def release_in_child() -> None:
     """Let a forked child die of a signal as if its parent had held none."""
     for held in HELD.copy():
