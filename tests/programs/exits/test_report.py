@@ -277,3 +277,29 @@ def test_a_forced_end_needs_no_stderr(scenario, stderr):
     assert outcome.log == ["main"]
     assert outcome.tells_force(signal.SIGTERM)
     assert outcome.gone_within(1.8)
+
+
+def test_the_json_report_of_a_hurried_exit_names_each_survivor_once(scenario):
+    text = """
+    def work():
+        time.sleep(3600)
+
+    threading.Thread(target=work, name="mule").start()
+
+    async def main():
+        signal.raise_signal(signal.SIGINT)
+        await sleeper("main")
+
+    threading.Timer(0.7, say, ["again"]).start()
+    run(main())
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report.json"
+        with scenario.start(
+            text, grace=60, environment={"QUIESCE_REPORT": str(path)}
+        ) as program:
+            program.wait_for("again")
+            program.send(signal.SIGINT)
+            program.end()
+        survivors = json.loads(path.read_text())["survivors"]
+    assert [each["name"] for each in survivors] == ["mule"]
