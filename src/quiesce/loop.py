@@ -64,7 +64,7 @@ class Loop(Scheduler, asyncio.AbstractEventLoop):
         self.children: WeakSet[ChildTransport] = WeakSet()
 
     def __del__(self) -> None:
-        if not self.is_closed():
+        if hasattr(self, "children") and not self.is_closed():
             warnings.warn(
                 f"unclosed event loop {self!r}",
                 ResourceWarning,

@@ -72,8 +72,8 @@ def run(
 
     Raises RuntimeError where a loop is running in this thread.
     """
-    refuse_running_loop("asyncio.run()", main)
     try:
+        refuse_running_loop("asyncio.run()", main)
         runner = Runner(
             grace=grace,
             debug=debug,
@@ -81,14 +81,14 @@ def run(
             report=report,
             loop_factory=loop_factory,
         )
-    except ValueError:
-        drop(main)
+        runner._is_whole_program = True
+        with runner._triggers:
+            runner.get_loop()
+            with runner._known_to_the_process(), runner:
+                return runner.run(main)
+    except (ValueError, KeyboardInterrupt, SystemExit):
+        drop_unbegun(main)
         raise
-    runner._is_whole_program = True
-    with runner._triggers:
-        runner.get_loop()
-        with runner._known_to_the_process(), runner:
-            return runner.run(main)
 
 
 class Runner:
@@ -182,23 +182,31 @@ class Runner:
 
         Signals are treated as `quiesce.run` says, but only `coro` is ended.
         """
+        try:
+            self._main = self._task_of(coro, context)
+        except (KeyboardInterrupt, SystemExit):
+            drop_unbegun(coro)
+            raise
+        try:
+            with self._triggers, self._known_to_the_process():
+                self._oversight.watch(self._loop)
+                return self._run_main()
+        finally:
+            self._main = None
+            self._oversight.unwatch()
+
+    def _task_of(self, coro: Awaitable[Any], context: Context | None) -> Any:
+        """Make the task that is main in the run that begins now."""
         if not TAKES_AWAITABLES and not coroutines.iscoroutine(coro):
             raise ValueError(f"a coroutine was expected, got {coro!r}")
         # Here asyncio lets Python warn of the coroutine, and its tests look for that.
         refuse_running_loop("Runner.run()", None)
         loop: Any = self.get_loop()
         coroutine = as_coroutine(coro)
+        self._go_on(loop)
         if context is None:
             context = self._context
-        self._go_on(loop)
-        self._main = loop.create_task(coroutine, context=context)
-        try:
-            with self._triggers, self._known_to_the_process():
-                self._oversight.watch(loop)
-                return self._run_main()
-        finally:
-            self._main = None
-            self._oversight.unwatch()
+        return loop.create_task(coroutine, context=context)
 
     def _go_on(self, loop: Any) -> None:
         """Forget what ended the run before this one: the program goes on."""
@@ -299,6 +307,12 @@ class Runner:
             return
         try:
             self._end(error)
+        except (KeyboardInterrupt, Terminated) as interrupt:
+            # It may have come before the end could begin.
+            if self._closed:
+                raise
+            self._end(interrupt)
+            raise
         finally:
             self._between_runs.release()
 
@@ -486,6 +500,15 @@ def refuse_running_loop(call: str, main: Any) -> None:
 def drop(main: Any) -> None:
     """Close `main`: that it was never awaited is no news beside an error."""
     if coroutines.iscoroutine(main):
+        main.close()
+
+
+def drop_unbegun(main: Any) -> None:
+    """Close `main` if a signal has kept it from being begun."""
+    if (
+        inspect.iscoroutine(main)
+        and inspect.getcoroutinestate(main) == inspect.CORO_CREATED
+    ):
         main.close()
 
 

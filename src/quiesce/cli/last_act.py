@@ -13,11 +13,13 @@ import threading
 from asyncio import events
 from typing import TYPE_CHECKING
 
+from quiesce.core import interrupts
+from quiesce.errors import Terminated
 from quiesce.shutdown import late_status, process_wide
-from quiesce.shutdown.exit_status import die_of
+from quiesce.shutdown.exit_status import die_of, flush_output
 from quiesce.shutdown.exit_supervisor import NO_THREADS_AT_EXIT
 from quiesce.shutdown.nudge import Nudge
-from quiesce.shutdown.own_ends import request
+from quiesce.shutdown.own_ends import request, signum_of
 from quiesce.shutdown.reason import SIGNALLED, Reason
 from quiesce.shutdown.threads import threads_left
 from quiesce.shutdown.triggers import (
@@ -47,7 +49,11 @@ class LastAct:
         self.before = before
         self.end_loops = end_loops
         self.signum: int | None = None
+        # Whether the program's own code is over, and what it left is next.
         self.program_is_over = False
+        # Whether the interpreter exits: until then a signal is noted, and no more.
+        self.exits = False
+        self.noted: int | None = None
         # Whether the process ends within a grace for another reason.
         self.is_bound = False
         # Whether the interpreter joins threads, and a signal has cut that short.
@@ -61,7 +67,20 @@ class LastAct:
 
     def __call__(self) -> None:
         """End by the signal, if there was one, be it in a run of an exit function."""
-        self.before()
+        try:
+            self.before()
+        except (KeyboardInterrupt, Terminated) as error:
+            self.signum = self.signum or signum_of(error)
+        self.die_if_asked()
+        # What is printed is lost to a signal from here on, and nothing hears of it.
+        flush_output()
+        for signum in SIGNALS:
+            if signal.getsignal(signum) == self.answer:
+                signal.signal(signum, signal.SIG_DFL)
+        self.die_if_asked()
+
+    def die_if_asked(self) -> None:
+        """End by the signal, if there was one."""
         signum = self.signum or next(iter(late_status.SIGNUMS), None)
         if signum is not None:
             die_of(signum)
@@ -69,13 +88,20 @@ class LastAct:
     def die_of(self, signum: int) -> None:
         """Choose the signal; from now on its repetition changes nothing."""
         self.signum = signum
-        ignore(signum)
+        if signum != signal.SIGINT:
+            ignore(signum)
 
     def hear_signals(self) -> None:
         """Answer SIGTERM and SIGHUP from now on, where nobody else does."""
         STAND_INS.append(self.answer)
+        interrupts.USUAL.append(self.answer)
         hears = {each: self.answer for each in SIGNALS if each != signal.SIGINT}
         HeldSignals(hears).hold()
+
+    def take_over(self) -> None:
+        """Answer all signals from now on: the program's own code is over."""
+        self.program_is_over = True
+        HeldSignals({signal.SIGINT: self.answer}).hold()
 
     def answer(self, signum: int, frame: FrameType | None) -> None:
         """End the program, or the exit of the interpreter if the program is over."""
@@ -84,8 +110,16 @@ class LastAct:
         elif events._get_running_loop() is not None:
             # An exit function runs a loop by itself. Who dies of it notes it.
             late_status.keep()
+            if signum == signal.SIGINT:
+                raise KeyboardInterrupt
             terminate(signum, frame)
-        elif self.signum is None and not self.is_bound:
+        elif not self.exits:
+            if request.begin(signum):
+                self.noted = signum
+        elif self.signum is not None or self.is_bound:
+            if signum == signal.SIGINT:
+                process_wide.hurry(self.bound)
+        else:
             self.end_exit(signum)
 
     def come_closer(self) -> None:
@@ -93,8 +127,14 @@ class LastAct:
         self.is_bound = process_wide.is_bound()
         # The last that is registered is called first.
         atexit.register(self.begin)
-        if self.is_bound:
-            return
+        if not self.is_bound:
+            self.watch_joining()
+        self.exits = True
+        if self.noted is not None and not self.is_bound:
+            self.end_exit(self.noted)
+
+    def watch_joining(self) -> None:
+        """See to it that a signal is heard while the interpreter joins threads."""
         threading._register_atexit(self.note_joining)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
         late_status.hide(JoiningCut)
         if threads_left() and hasattr(signal, "pthread_kill"):
@@ -117,6 +157,7 @@ class LastAct:
         if self.has_begun:
             return
         self.has_begun = True
+        late_status.keep()
         if self.nudge is not None:
             self.nudge.stop()
         if self.is_cut:

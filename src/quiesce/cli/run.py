@@ -24,7 +24,13 @@ from quiesce.core.running import all_tasks, loops
 from quiesce.errors import Terminated
 from quiesce.shutdown import budget, watchdog
 from quiesce.shutdown.loops_in_threads import stop_loops
-from quiesce.shutdown.own_ends import end_loops, request, signum_of, take_care
+from quiesce.shutdown.own_ends import (
+    end_loops,
+    error_of,
+    request,
+    signum_of,
+    take_care,
+)
 from quiesce.shutdown.triggers import nothing
 
 
@@ -92,6 +98,8 @@ def without_options(words: list[str]) -> list[str]:
     return words
 
 
+# What comes out of a program that a signal has asked to end.
+BY_SIGNAL = (KeyboardInterrupt, Terminated)
 # Seconds after which a blocked loop is told of.
 BLOCKED_TOO_LONG = 1.0
 
@@ -102,7 +110,7 @@ def bound_exit(error: BaseException | None) -> None:
     A program that ends by ``sys.exit()`` outside of a run goes on until its threads
     have ended, as under ``python``.
     """
-    if not isinstance(error, (KeyboardInterrupt, Terminated)):
+    if not isinstance(error, BY_SIGNAL):
         return
     from quiesce.shutdown import process_wide, reason
 
@@ -123,7 +131,6 @@ def end_of(target: Target, last_act: LastAct) -> BaseException | None:
     """
     from quiesce.installation import install
     from quiesce.runner import end_loop
-    from quiesce.runner import run as run_main
     from quiesce.shutdown.own_loops import watch_own_loops
 
     install()
@@ -133,23 +140,52 @@ def end_of(target: Target, last_act: LastAct) -> BaseException | None:
     unretrieved.default_delay = unretrieved.PROMPTLY
     error: BaseException | None = None
     try:
-        body = target.load()
-        if isinstance(body, CodeType):
-            exec(body, vars(fresh_main(target)))  # noqa: S102 - this is the command
-        else:
-            run_main(body())
+        try:
+            run_body(target)
+        finally:
+            last_act.take_over()
     except BaseException as raised:  # noqa: BLE001 - it is dealt with by the caller
         error = raised
+    # Unless a signal came in between.
+    last_act.take_over()
     if isinstance(error, KeyboardInterrupt):
         # Unless it was heard in a run.
         request.begin(signal.SIGINT)
-    try:
-        end_open_loops(error)
-        last_act.program_is_over = True
-    except BaseException as raised:  # noqa: BLE001 - as above
-        last_act.program_is_over = True
+    return end_of_loops(error, last_act)
+
+
+def run_body(target: Target) -> None:
+    """Run the program's own code."""
+    from quiesce.runner import run as run_main
+
+    body = target.load()
+    if isinstance(body, CodeType):
+        exec(body, vars(fresh_main(target)))  # noqa: S102 - this is the command
+    else:
+        run_main(body())
+
+
+def end_of_loops(
+    error: BaseException | None, last_act: LastAct
+) -> BaseException | None:
+    """End what the program left, with `error` if any; return what it ends with then."""
+    while True:
+        was_asked = isinstance(error, BY_SIGNAL)
+        raised: BaseException | None = None
+        try:
+            end_open_loops(error)
+        except BaseException as raised_now:  # noqa: BLE001 - as above
+            raised = raised_now
+        if raised is None and last_act.noted is not None:
+            raised = error_of(last_act.noted)
+        if raised is None or was_asked:
+            return raised or error
+        if isinstance(error, Exception):
+            show(error)
         error = raised
-    return error
+        # Once more after a first signal: threads are to leave their loops, too.
+        if not isinstance(error, BY_SIGNAL):
+            return error
 
 
 def fresh_main(target: Target) -> ModuleType:
@@ -172,7 +208,7 @@ def end_open_loops(error: BaseException | None) -> None:
     another thread, which a signal ends too if Python would wait for it.
     """
     in_use: set[Any] = set()
-    if isinstance(error, (KeyboardInterrupt, Terminated)):
+    if isinstance(error, BY_SIGNAL):
         in_use = stop_loops(lambda thread: not thread.daemon)
     end_loops(left_loops(in_use), error)
 

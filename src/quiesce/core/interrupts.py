@@ -33,6 +33,8 @@ else:
     # price of a short run.
     import _signal as signals
 
+# The handlers for which ours may stand in.
+USUAL: list[Any] = [default_int_handler]
 # Seconds for which an interrupt is held at most, if another one comes.
 PATIENCE = 0.5
 
@@ -51,6 +53,8 @@ class Interrupts:
     def __init__(self, loop: Any) -> None:
         self.loop = loop
         self.held_since = 0.0
+        # The handler for which ours stands in.
+        self.former: Any = default_int_handler
         # What lets a signal wake a loop that sleeps; the loop that has it sets it.
         self.wakeup: SignalWakeup | None = None
         # Called when Python has heard of an interrupt; says whether to ignore it.
@@ -68,11 +72,13 @@ class Interrupts:
 
     def hold(self) -> bool:
         """Hold from now on what finds us at work, if nobody does; return whether so."""
+        former = signals.getsignal(SIGINT)
         if (
             threading.current_thread() is not threading.main_thread()
-            or signals.getsignal(SIGINT) is not default_int_handler
+            or former not in USUAL
         ):
             return False
+        self.former = former
         self.loop.interrupted = False
         try:
             signals.signal(SIGINT, self.heard)
@@ -84,7 +90,7 @@ class Interrupts:
     def release(self) -> None:
         """Hold nothing any more; raise what is still held."""
         if signals.getsignal(SIGINT) == self.heard:
-            signals.signal(SIGINT, default_int_handler)
+            signals.signal(SIGINT, self.former)
         self.raise_held()
 
     def raise_held(self) -> None:

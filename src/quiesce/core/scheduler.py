@@ -192,7 +192,13 @@ class Scheduler:
         """
         self.check_closed()
         runs.check_not_running(self)
-        holding = self.interrupts.hold()
+        try:
+            holding = self.interrupts.hold()
+        except BaseException:
+            # A signal. That it was never awaited is no news beside that.
+            if coroutines.iscoroutine(future):
+                future.close()
+            raise
         try:
             return runs.run_until_done(self, future)
         finally:

@@ -9,6 +9,8 @@ import time
 DEFAULT_GRACE = 8.0
 # What the command line says; it is for every run that asks for nothing else.
 default_grace: float | None = None
+# An end that begins so many seconds after the deadline is the program's own business.
+LATEST = 1.0
 # Seconds that everything has once a second Ctrl-C came.
 AT_ONCE = 1.0
 # What closing and forcing keep for themselves: a share, and at least so many seconds.
@@ -47,6 +49,10 @@ class Budget:
     def elapsed(self) -> float:
         """Return how many seconds ago the end began."""
         return time.monotonic() - self.began_at
+
+    def is_recent(self) -> bool:
+        """Tell whether what ends now is part of what was asked for."""
+        return time.monotonic() <= self.deadline + LATEST
 
     def hurry(self, seconds: float) -> None:
         """Let the deadline be in `seconds` at the latest, and all waiting end at it."""

@@ -19,6 +19,7 @@ from quiesce.shutdown import processes, survivors
 from quiesce.shutdown.exit_status import keep_death_by_ctrl_c
 from quiesce.shutdown.stderr import has_room, say
 from quiesce.shutdown.threads import threads_left
+from quiesce.shutdown.watch_thread import leave_signals_to_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -133,6 +134,9 @@ class Supervisor:
 
     def supervise(self, wake: threading.Lock) -> None:
         """Do what is due, one after the other."""
+        # A thread that makes another one can take a signal from the main thread, whose
+        # wait is not interrupted then.
+        leave_signals_to_others()
         if self.output_is_unread:
             self.await_reader(wake)
         else:

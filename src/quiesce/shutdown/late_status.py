@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 from typing import Any
 
 from quiesce.errors import GraceExceeded, Terminated
 
+# What comes out of runs that say with it how the process shall end.
+NOTED = (KeyboardInterrupt, Terminated, GraceExceeded)
 # The signals that ended runs in exit functions.
 SIGNUMS: list[int] = []
 
@@ -21,7 +24,8 @@ SIGNUMS: list[int] = []
 def keep() -> None:
     """Exit with the status that the run says, unless its exit function catches it."""
     # Order matters: the hook that was there is called by this one.
-    sys.unraisablehook = functools.partial(note, sys.unraisablehook)
+    # So does that nothing is looked up in this module, which may be gone by then.
+    sys.unraisablehook = functools.partial(note, sys.unraisablehook, NOTED)
 
 
 def hide(kind: type[BaseException]) -> object:
@@ -36,16 +40,17 @@ def show_others(show: Any, kind: type[BaseException], unraisable: Any) -> None:
         show(unraisable)
 
 
-def note(show: Any, unraisable: Any) -> None:
+def note(show: Any, noted: Any, unraisable: Any) -> None:
     """Note how a run ended, if that is what is shown; let `show` show the rest."""
     error = unraisable.exc_value
-    if not isinstance(error, (Terminated, GraceExceeded)):
+    if not isinstance(error, noted):
         show(unraisable)
         return
-    if isinstance(error, Terminated):
-        SIGNUMS.append(error.signum)
+    status = getattr(error, "code", 128 + signal.SIGINT)
+    if isinstance(error, (KeyboardInterrupt, Terminated)):
+        SIGNUMS.append(getattr(error, "signum", signal.SIGINT))
     # What `sys` has is what the interpreter takes down last.
-    sys.__dict__["_quiesce_late_status"] = LastOfAll(error.code)
+    sys.__dict__["_quiesce_late_status"] = LastOfAll(status)
 
 
 class LastOfAll:

@@ -7,10 +7,12 @@ is let out of its loop instead, so that whoever asks can end what is left on tha
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from quiesce.core.running import loops
 from quiesce.shutdown.runs_in_threads import all_runs
@@ -22,27 +24,67 @@ if TYPE_CHECKING:
 LEAVES_WITHIN = 1.0
 
 
-def stop_loops(ends: Callable[[threading.Thread], bool]) -> set[Any]:
-    """Stop the loops of other threads that shall end; return those still in use.
+class LoopsInThreads:
+    """The threads that have left their loops, or are to when they run one."""
 
-    What comes out there is SystemExit, of which Python says nothing in a thread. A run
-    of ours ends by itself when the interpreter exits, and is left alone.
-    """
-    asked: dict[Any, threading.Thread] = {}
-    for loop in list(loops):
-        thread = thread_of(loop)
-        if thread is None or loop in all_runs.runs or not ends(thread):
-            continue
+    def __init__(self) -> None:
+        # Which threads are to leave theirs from now on.
+        self.ends: list[Callable[[threading.Thread], bool]] = []
+        # Those that were asked: a loop with which one cleans up then is left alone.
+        self.asked: WeakSet[threading.Thread] = WeakSet()
+        self.asking = threading.Lock()
+
+    def ask(self, loop: Any, thread: threading.Thread) -> bool:
+        """Let `thread` leave `loop`, unless it was asked; return whether it was not.
+
+        What comes out there is SystemExit, of which Python says nothing in a thread.
+        """
+        with self.asking:
+            if thread in self.asked:
+                return False
+            self.asked.add(thread)
         try:
             loop.call_soon_threadsafe(sys.exit)
         except RuntimeError:
             # It has just been closed.
+            return False
+        return True
+
+    def begin_run(self, loop: Any) -> None:
+        """Ask this thread, which begins to run `loop`, if it is to leave it."""
+        if self.ends and is_driven_by_hand(loop):
+            thread = threading.current_thread()
+            if any(ends(thread) for ends in self.ends):
+                self.ask(loop, thread)
+
+
+loops_in_threads = LoopsInThreads()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=loops_in_threads.ends.clear)
+
+
+def stop_loops(ends: Callable[[threading.Thread], bool]) -> set[Any]:
+    """Stop the loops of other threads that shall end; return those still in use.
+
+    Also those that they run only later, for each thread once.
+    """
+    loops_in_threads.ends.append(ends)
+    asked: dict[Any, threading.Thread] = {}
+    for loop in list(loops):
+        thread = thread_of(loop)
+        if thread is None or not is_driven_by_hand(loop) or not ends(thread):
             continue
+        loops_in_threads.ask(loop, thread)
         asked[loop] = thread
     deadline = time.monotonic() + LEAVES_WITHIN
     for thread in asked.values():
         thread.join(max(0.0, deadline - time.monotonic()))
     return {loop for loop, thread in asked.items() if thread.is_alive()}
+
+
+def is_driven_by_hand(loop: Any) -> bool:
+    """Tell whether no runner runs `loop`: that ends by itself at the exit."""
+    return loop not in all_runs.runs
 
 
 def thread_of(loop: Any) -> threading.Thread | None:

@@ -63,18 +63,20 @@ class Request:
 
     def budget_of(self, signum: int | None) -> Budget:
         """Return what is left of the grace that `signum` began, or else a new one."""
-        if self.signum == signum and self.is_fresh():
+        if self.signum == signum and self.budget.is_recent():
             return self.budget
         return Budget(grace_of(None))
 
+    def join(self, signum: int | None, budget: Budget) -> None:
+        """Take note of a signal that was heard in an end with this budget."""
+        if signum is not None and not self.is_fresh():
+            self.signum, self.budget = signum, budget
+
     def error(self) -> BaseException | None:
         """Return what it raised in the program; None if there is none, or no more."""
-        if not self.is_fresh():
+        if self.signum is None or not self.is_fresh():
             return None
-        if self.signum == signal.SIGINT:
-            return KeyboardInterrupt()
-        assert self.signum is not None
-        return Terminated(self.signum)
+        return error_of(self.signum)
 
 
 request = Request()
@@ -194,6 +196,7 @@ def end_loops(loops: Collection[Any], error: BaseException | None) -> None:
         try:
             Ends.end_loop(loop, error, share, signum, budget.began_at)
         except BaseException as raised_now:  # noqa: BLE001 - the others come first
+            request.join(signum_of(raised_now), budget)
             raised = raised or raised_now
     if raised is not None:
         raise raised
@@ -210,6 +213,11 @@ class Ends:
     """How a loop is ended: `quiesce.runner` is not to be imported here."""
 
     end_loop: Callable[..., object]
+
+
+def error_of(signum: int) -> BaseException:
+    """Return what comes out of a program that `signum` asks to end."""
+    return KeyboardInterrupt() if signum == signal.SIGINT else Terminated(signum)
 
 
 def take_care(end_loop: Callable[..., object]) -> None:

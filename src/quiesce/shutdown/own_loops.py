@@ -14,6 +14,7 @@ from typing import Any
 from quiesce.core import runs
 from quiesce.shutdown import own_ends
 from quiesce.shutdown.blocked import Pulse, say_blocked
+from quiesce.shutdown.loops_in_threads import loops_in_threads
 from quiesce.shutdown.watch_thread import RUNNING, WatchThread
 from quiesce.shutdown.watchdog import is_watched, pause_before_next_look, threshold
 
@@ -60,6 +61,7 @@ class OwnLoops:
         if is_watched(loop):
             return
         own_ends.guard_run(loop)
+        loops_in_threads.begin_run(loop)
         seconds = threshold()
         if seconds is None:
             return

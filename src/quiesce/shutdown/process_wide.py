@@ -37,23 +37,20 @@ from quiesce.shutdown.exit_status import (
     run_last_acts,
     strike,
 )
-from quiesce.shutdown.exit_supervisor import Supervisor, described
+from quiesce.shutdown.exit_supervisor import HURRIED, Supervisor, described
 from quiesce.shutdown.pools import tell_pools
 from quiesce.shutdown.reason import EXITED, RETURNED, Reason
 from quiesce.shutdown.report import Report
 from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.streams import put_aside_buffers
 from quiesce.shutdown.threads import daemons, threads_given_up, threads_left
-from quiesce.shutdown.triggers import SAME_CTRL_C, ignore
+from quiesce.shutdown.triggers import SAME_CTRL_C, ignore, is_default
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from types import FrameType
 
     from quiesce.shutdown.survivor import Survivor
-
-# An exit that begins so many seconds after the deadline is the program's own business.
-LATEST = 1.0
 
 
 def bound_exit(budget: Budget, reason: Reason, *, report: Report | None = None) -> None:
@@ -92,6 +89,17 @@ def force_exit(began_at: float, grace: float, left: list[threading.Thread]) -> N
 def is_bound() -> bool:
     """Tell whether the interpreter's exit would be bounded, if it began now."""
     return any(bound.is_in_time() for bound in BOUNDS)
+
+
+def hurry(otherwise: ExitBound) -> None:
+    """Let the bounded exit come at once that has not begun, or else `otherwise`.
+
+    Called at a Ctrl-C: not if it is the same one again.
+    """
+    bound = BOUNDS[-1] if BOUNDS else otherwise
+    if not bound.later_ctrl_c.is_the_same():
+        bound.hurried = True
+        bound.budget.hurry(HURRIED)
 
 
 def forget() -> None:
@@ -173,7 +181,7 @@ class ExitBound:
 
     def is_in_time(self) -> bool:
         """Tell whether an exit that begins now is part of what was asked for."""
-        return time.monotonic() <= self.budget.deadline + LATEST
+        return self.budget.is_recent()
 
     def ignore_repetition(self) -> None:
         """Let the signal that asked for the end not cut the end short."""
@@ -287,18 +295,19 @@ class LaterCtrlC:
     def heard(self) -> Generator[None]:
         """Hear of it within the block, unless the program has a handler of its own."""
         before = sys.unraisablehook
+        former = signal.getsignal(signal.SIGINT)
         hook = self.hear()
         try:
             yield
         finally:
             if hook is not None:
-                signal.signal(signal.SIGINT, signal.default_int_handler)
+                signal.signal(signal.SIGINT, former)
                 if sys.unraisablehook is hook:
                     sys.unraisablehook = before
 
     def hear(self) -> object:
         """Hear of it from now on; return the hook installed for it, if there is one."""
-        if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        if not is_default(signal.SIGINT, signal.getsignal(signal.SIGINT)):
             return None
         signal.signal(signal.SIGINT, self.interrupt)
         return late_status.hide(KeyboardInterrupt)
@@ -306,10 +315,14 @@ class LaterCtrlC:
     def interrupt(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Cut short what the main thread does, unless it is the same Ctrl-C again."""
         bound = self.bound
-        if time.monotonic() - bound.budget.began_at < SAME_CTRL_C:
+        if self.is_the_same():
             return
         if bound.runs_exit_functions and not bound.hurried:
             bound.hurry()
             bound.cut_exit_functions(frame)
         bound.hurry()
         raise KeyboardInterrupt
+
+    def is_the_same(self) -> bool:
+        """Tell whether one that comes now is that which asked for the end."""
+        return time.monotonic() - self.bound.budget.began_at < SAME_CTRL_C

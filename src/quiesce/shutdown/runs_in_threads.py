@@ -42,6 +42,9 @@ class Run:
 class Runs:
     """The runs of this process that no signal reaches, by their loops. Thread-safe."""
 
+    # Whether those that begin now have no time.
+    has_ended = False
+
     def __init__(self) -> None:
         self.runs: dict[Any, Run] = {}
         self.is_registered = False
@@ -60,6 +63,8 @@ class Runs:
             return
         self.tell_at_exit()
         self.runs[loop] = run = Run(ask, grace)
+        if self.has_ended:
+            run.ask()
         try:
             yield
         finally:
@@ -106,8 +111,9 @@ class Runs:
     def end(self, until: float | None = None) -> None:
         """Ask every run to end, and wait for it: as long as its own grace lasts.
 
-        With `until`, no longer than until then.
+        With `until`, no longer than until then, and none may begin any more.
         """
+        self.has_ended = until is not None
         runs = list(self.runs.values())
         for run in runs:
             run.ask()

@@ -62,9 +62,8 @@ STAND_INS: list[Handler] = [terminate]
 
 def is_default(signum: int, handler: Any) -> bool:
     """Tell whether nobody but Python and quiesce has said what `signum` shall do."""
-    if signum == signal.SIGINT:
-        return handler is signal.default_int_handler
-    return handler is signal.SIG_DFL or handler in STAND_INS
+    usual = signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL
+    return handler is usual or handler in STAND_INS
 
 
 class HeldSignals:

@@ -335,6 +335,15 @@ MUTANTS = {
     # quiesce run
     "open loops stay open": replaced("cli.run", "end_loops"),
     "loops of other threads go on": replaced("cli.run", "stop_loops", lambda _: set()),
+    "loops that threads run late go on": replaced(
+        "shutdown.loops_in_threads:LoopsInThreads", "begin_run"
+    ),
+    "runs that threads begin late go on": replaced(
+        "shutdown.runs_in_threads:Runs",
+        "has_ended",
+        property(lambda _: False, lambda *_: None),
+    ),
+    "Ctrl-C at the exit is Python's": replaced("cli.last_act:LastAct", "take_over"),
     "the exit is not bound where no run was ended": replaced("cli.run", "bound_exit"),
     "a signal at the exit is not heard": replaced("cli.last_act:LastAct", "end_exit"),
     "no death by the signal": replaced("cli.run:LastAct", "die_of"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 
 pytestmark = pytest.mark.ways("quiesce run")
 
-SIGNALS = [signal.SIGTERM, signal.SIGHUP]
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 @pytest.mark.parametrize("signum", SIGNALS)
@@ -30,7 +31,7 @@ def test_threads_finish_and_exit_functions_run_before_the_process_dies(
     """
     outcome = scenario.interrupted(text, by=signum)
     assert outcome.log == ["thread", "exit function"]
-    assert outcome.status == -signum
+    assert outcome.tells(signum)
     assert outcome.is_silent
 
 
@@ -85,7 +86,7 @@ def test_an_exit_function_that_is_at_work_is_not_cut_short(scenario, signum):
     """
     outcome = scenario.interrupted(text, by=signum)
     assert outcome.log == ["cleaned up", "the next one"]
-    assert outcome.status == -signum
+    assert outcome.tells(signum)
     assert outcome.is_silent
 
 
@@ -105,3 +106,57 @@ def test_an_exit_function_that_never_ends_is_named(scenario):
     assert f"program.py:{line} in stuck" in outcome.err
     assert outcome.tells_force(signal.SIGTERM)
     assert outcome.gone_within(1 + 1)
+
+
+@pytest.mark.parametrize("work", ["a thread", "an exit function"])
+def test_a_later_ctrl_c_means_now(scenario, work):
+    text = """
+    def work():
+        say()
+        time.sleep(3600)  # here
+
+    atexit.register(log, "exit function")
+    if {threaded}:
+        threading.Thread(target=work, name="mule").start()
+    else:
+        atexit.register(work)
+    """
+    text = text.replace("{threaded}", str(work == "a thread"))
+    with scenario.start(text) as program:
+        program.wait_for()
+        program.send(signal.SIGINT)
+        time.sleep(1)
+        program.send(signal.SIGINT)
+        outcome = program.end()
+    assert outcome.log == ["exit function"]
+    assert "in work" in outcome.err
+    assert outcome.tells_force(signal.SIGINT)
+    assert outcome.tracebacks == 0
+    assert outcome.gone_within(1.5)
+
+
+def test_an_error_of_the_program_is_shown_also_if_a_signal_comes_while_it_ends(
+    scenario,
+):
+    text = """
+    async def background():
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            say()
+            await asyncio.sleep(0.5)
+            log("background")
+
+    async def main():
+        asyncio.create_task(background())
+        await asyncio.sleep(0)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+    raise ValueError("of the program")
+    """
+    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    assert outcome.log == ["background"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.err.count("ValueError: of the program") == 1
+    assert outcome.tracebacks == 1

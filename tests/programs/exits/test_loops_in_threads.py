@@ -6,6 +6,8 @@ import signal
 
 import pytest
 
+from tests.programs.exits.scenario import filled
+
 pytestmark = pytest.mark.ways("quiesce run")
 
 SERVING = """
@@ -89,3 +91,50 @@ def test_a_daemon_thread_whose_loop_is_blocked_holds_nobody(scenario):
     outcome = scenario.ended(text)
     assert outcome.status == 0
     assert outcome.gone_within(1 + 1)
+
+
+LATE = """
+is_ending = threading.Event()
+
+def serve():
+    is_ending.wait()
+    time.sleep(0.5)
+    {served}
+
+async def main():
+    try:
+        say()
+        await asyncio.sleep(3600)
+    finally:
+        is_ending.set()
+
+threading.Thread(target=serve).start()
+run(main())
+"""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_loop_that_a_thread_runs_only_then_is_ended_too(scenario, signum):
+    served = 'asyncio.new_event_loop().run_until_complete(sleeper("served", 0.05))'
+    outcome = scenario.interrupted(filled(LATE, served=served), by=signum)
+    assert outcome.log == ["served"]
+    assert outcome.tells(signum)
+    assert outcome.is_silent
+
+
+@pytest.mark.ways("quiesce.run", "quiesce run")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_a_thread_begins_only_then_is_ended_too(scenario, signum):
+    text = filled(
+        LATE,
+        served="""
+        try:
+            run(sleeper("never begun"))
+        finally:
+            log("served")
+        """,
+    )
+    outcome = scenario.interrupted(text, by=signum)
+    assert outcome.log == ["served"]
+    assert outcome.tells(signum)
+    assert outcome.is_silent

@@ -488,6 +488,21 @@ FAILS = {
         "a_signal_ends_them_in_whatever_thread",
         {"signum": TERM, "daemon": False},
     ),
+    "loops that threads run late go on": (
+        "loops_in_threads",
+        "a_loop_that_a_thread_runs_only_then_is_ended_too",
+        {"signum": TERM},
+    ),
+    "runs that threads begin late go on": (
+        "loops_in_threads",
+        "a_run_that_a_thread_begins_only_then_is_ended_too",
+        {"signum": TERM},
+    ),
+    "Ctrl-C at the exit is Python's": (
+        "interpreter_exits",
+        "an_exit_function_that_is_at_work_is_not_cut_short",
+        {"signum": INT},
+    ),
     "the exit is not bound where no run was ended": (
         "threads",
         "one_that_never_ends_is_named_and_left_in_a_program_without_a_loop",
@@ -505,7 +520,9 @@ FAILS = {
     ),
 }
 UNDER_QUIESCE_RUN = {
+    "Ctrl-C at the exit is Python's",
     "loops of other threads go on",
+    "loops that threads run late go on",
     "no deadline is held for own loops",
     "nothing guards own loops against C",
     "only runners are watched",

@@ -347,6 +347,34 @@ def test_a_signal_ends_the_loop_of_a_thread_that_outlives_main(scenario):
     assert outcome.is_silent
 
 
+def test_a_signal_while_the_left_tasks_end_ends_the_loop_of_a_thread_too(scenario):
+    text = """
+    def serve():
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(sleeper("served", 0.05))
+
+    async def background():
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            say()
+            await asyncio.sleep(0.5)
+            log("background")
+
+    async def main():
+        asyncio.create_task(background())
+        await asyncio.sleep(0)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+    threading.Thread(target=serve).start()
+    """
+    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    assert outcome.log == ["background", "served"]
+    assert outcome.status == -signal.SIGTERM
+    assert outcome.is_silent
+
+
 @pytest.mark.ways("quiesce.run", "quiesce run")
 def test_a_thread_may_run_a_loop_after_the_main_thread_has_ended(scenario):
     text = """

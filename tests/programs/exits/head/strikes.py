@@ -1,0 +1,60 @@
+"""Raises a signal at one line of quiesce's own Python code: ``strikes.begin()``.
+
+Which one and where is in ``QUIESCE_EXITS_STRIKE``, as ``signal:number``. Without that
+the lines are counted: each is written to the file that ``QUIESCE_EXITS_LINES`` names.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import signal
+import sys
+from pathlib import Path
+
+import quiesce
+
+OURS = str(Path(quiesce.__file__).parent) + os.sep
+SIGNUM, NUMBER = map(int, os.environ.get("QUIESCE_EXITS_STRIKE", "0:-1").split(":"))
+
+
+class Tracer:
+    """Sees each line of ours that the main thread comes to."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        path = os.environ.get("QUIESCE_EXITS_LINES")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        self.fd = None if path is None else os.open(path, flags, 0o600)
+
+    def begin_frame(self, frame, _event, _argument):
+        return self.see if frame.f_code.co_filename.startswith(OURS) else None
+
+    def see(self, frame, event, _argument):
+        # Nobody hears of signals when the interpreter takes itself down. What comes out
+        # of the line that begins a block is not yet inside of it.
+        if event != "line" or sys.is_finalizing():
+            return self.see
+        if line_of(frame).strip() != "try:":
+            if self.fd is not None:
+                place = frame.f_code.co_filename.removeprefix(OURS)
+                os.write(self.fd, f"{place}:{frame.f_lineno}\n".encode())
+            if self.count == NUMBER:
+                signal.raise_signal(SIGNUM)
+            self.count += 1
+        return self.see
+
+
+def line_of(frame) -> str:
+    return linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+
+
+def begin() -> None:
+    """Begin, also with those frames of ours that are being executed."""
+    tracer = Tracer()
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(OURS):
+            frame.f_trace = tracer.see
+        frame = frame.f_back
+    sys.settrace(tracer.begin_frame)

@@ -1,0 +1,160 @@
+"""A signal at any line of quiesce's own code, from the end of main to the last act
+
+Each program is run once to count the lines that it comes to, and then once for each of
+some of them, with a signal that is raised there.
+"""
+
+from __future__ import annotations
+
+import signal
+import textwrap
+
+import pytest
+
+HEAD = """
+import strikes
+
+async def background(name):
+    log(f"begun {name}")
+    try:
+        await asyncio.sleep(0.3)
+    finally:
+        await asyncio.sleep(0)
+        log(f"ended {name}")
+
+async def main():
+    asyncio.create_task(background("task"))
+    await asyncio.sleep(0)
+
+atexit.register(log, "exit function")
+"""
+UNCHANGED = {
+    "a loop of its own": """
+    strikes.begin()
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+    """,
+    "loops of its own in two threads": """
+    def serve():
+        asyncio.new_event_loop().run_until_complete(background("served"))
+
+    threading.Thread(target=serve).start()
+    strikes.begin()
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+    """,
+    "a run": """
+    strikes.begin()
+    run(main())
+    """,
+    "two runs of a runner": """
+    strikes.begin()
+    with Runner() as runner:
+        runner.run(main())
+        runner.run(main())
+    """,
+    "a thread and the loop of a daemon": """
+    def work():
+        log("begun work")
+        time.sleep(0.3)
+        log("ended work")
+
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    asyncio.run_coroutine_threadsafe(background("daemon's task"), loop)
+    threading.Thread(target=work).start()
+    strikes.begin()
+    """,
+    "a run of an exit function": """
+    strikes.begin()
+    atexit.register(lambda: run(main()))
+    """,
+}
+RUNS = {
+    "run": """
+    async def begins():
+        strikes.begin()
+        await main()
+
+    run(begins())
+    """,
+    "two runs of a runner": """
+    with Runner() as runner:
+        runner.run(main())
+        strikes.begin()
+        runner.run(main())
+    """,
+}
+# Of so many lines for each program and signal, the first time that each is reached.
+SOME = 8
+ALL = 100_000
+
+
+def moments(scenario, text, at_most):
+    """Return the numbers of at most so many lines to which the program comes."""
+    with scenario.start(text, environment={"QUIESCE_EXITS_LINES": "lines"}) as program:
+        assert program.end().status == 0
+        lines = (program.folder / "lines").read_text().splitlines()
+    first = {}
+    for number, line in enumerate(lines):
+        first.setdefault(line, number)
+    numbers = sorted(first.values())
+    return numbers[:: -(-len(numbers) // at_most)]
+
+
+def struck(scenario, text, signum, number):
+    """Run the program with a signal at that line; check what all have in common."""
+    strike = {"QUIESCE_EXITS_STRIKE": f"{int(signum)}:{number}"}
+    outcome = scenario.ended(text, environment=strike)
+    begun = [line.partition(" ")[2] for line in outcome.log if line[:5] == "begun"]
+    ended = [line.partition(" ")[2] for line in outcome.log if line[:5] == "ended"]
+    assert sorted(begun) == sorted(ended), f"{number}: {outcome}"
+    assert outcome.is_silent, f"{number}: {outcome}"
+    return outcome
+
+
+def check_unchanged(scenario, program, signum, at_most):
+    text = HEAD + textwrap.dedent(UNCHANGED[program])
+    for number in moments(scenario, text, at_most):
+        outcome = struck(scenario, text, signum, number)
+        assert outcome.log.count("exit function") == 1, f"{number}: {outcome}"
+        assert outcome.tells(signum), f"{number}: {outcome}"
+
+
+@pytest.mark.ways("quiesce run")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("program", UNCHANGED)
+def test_a_signal_ends_an_unchanged_program_rightly(scenario, program, signum):
+    check_unchanged(scenario, program, signum, SOME)
+
+
+@pytest.mark.whole
+@pytest.mark.ways("quiesce run")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("program", UNCHANGED)
+def test_it_does_so_at_every_line(scenario, program, signum):
+    check_unchanged(scenario, program, signum, ALL)
+
+
+def check_run(scenario, program, signum, at_most):
+    text = HEAD + textwrap.dedent(RUNS[program])
+    for number in moments(scenario, text, at_most):
+        outcome = struck(scenario, text, signum, number)
+        # After its end a run leaves signals to Python: SIGTERM kills then.
+        is_over = signum == signal.SIGTERM and outcome.status == -signum
+        assert is_over or outcome.tells(signum), f"{number}: {outcome}"
+
+
+@pytest.mark.ways("quiesce.run")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("program", RUNS)
+def test_a_signal_at_the_end_of_a_run_loses_no_cleanup(scenario, program, signum):
+    check_run(scenario, program, signum, SOME)
+
+
+@pytest.mark.whole
+@pytest.mark.ways("quiesce.run")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("program", RUNS)
+def test_no_cleanup_is_lost_at_any_line_of_it(scenario, program, signum):
+    check_run(scenario, program, signum, ALL)
