@@ -87,7 +87,7 @@ RUNS = {
 }
 # Of so many lines for each program and signal, the first time that each is reached.
 SOME = 8
-ALL = 100_000
+MANY = 150
 
 
 def moments(scenario, text, at_most):
@@ -132,8 +132,8 @@ def test_a_signal_ends_an_unchanged_program_rightly(scenario, program, signum):
 @pytest.mark.ways("quiesce run")
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("program", UNCHANGED)
-def test_it_does_so_at_every_line(scenario, program, signum):
-    check_unchanged(scenario, program, signum, ALL)
+def test_it_does_so_at_many_more_lines(scenario, program, signum):
+    check_unchanged(scenario, program, signum, MANY)
 
 
 def check_run(scenario, program, signum, at_most):
@@ -156,5 +156,5 @@ def test_a_signal_at_the_end_of_a_run_loses_no_cleanup(scenario, program, signum
 @pytest.mark.ways("quiesce.run")
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("program", RUNS)
-def test_no_cleanup_is_lost_at_any_line_of_it(scenario, program, signum):
-    check_run(scenario, program, signum, ALL)
+def test_no_cleanup_is_lost_at_many_more_lines(scenario, program, signum):
+    check_run(scenario, program, signum, MANY)
