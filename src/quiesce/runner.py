@@ -140,7 +140,13 @@ class Runner:
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self._close(error)
+        try:
+            self._end(error)
+        except (KeyboardInterrupt, Terminated) as interrupt:
+            self._end_although(interrupt)
+            raise
+        finally:
+            self._between_runs.release()
 
     def get_loop(self) -> AbstractEventLoop:
         """Return the loop, made now if this is its first use.
@@ -299,25 +305,12 @@ class Runner:
 
         Raises `GraceExceeded` if that takes longer than the grace.
         """
-        self._close(None)
-
-    def _close(self, error: BaseException | None) -> None:
-        """Close, while `error` is on its way out."""
-        if self._loop is None or self._closed:
-            return
-        try:
-            self._end(error)
-        except (KeyboardInterrupt, Terminated) as interrupt:
-            # It may have come before the end could begin.
-            if self._closed:
-                raise
-            self._end(interrupt)
-            raise
-        finally:
-            self._between_runs.release()
+        self.__exit__(None, None, None)
 
     def _end(self, error: BaseException | None) -> None:
-        """Go through the rest of the end, and close the loop."""
+        """Go through the rest of the end while `error` is on its way out, and close."""
+        if self._loop is None or self._closed:
+            return
         with self._triggers:
             sequence = self._sequence
             if sequence is None or error is None:
@@ -330,6 +323,11 @@ class Runner:
                     sequence.forget()
             self._bound_exit(sequence)
             self._say_how(sequence, error)
+
+    def _end_although(self, interrupt: BaseException) -> None:
+        """Go through the end if a signal came before it had begun."""
+        if not self._closed:
+            self._end(interrupt)
 
     def _reason_of(self, error: BaseException | None) -> Reason:
         """Return why the end begins, unless it has begun with a signal."""
@@ -471,7 +469,7 @@ def end_loop(
             triggers.signum, triggers.heard_at = signum, heard_at
             triggers.answered = runner._ends_for_signal = True
         runner.get_loop()
-        runner._close(error)
+        runner.__exit__(None, error, None)
 
 
 def reason_of(error: BaseException | None) -> Reason:

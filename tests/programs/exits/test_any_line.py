@@ -76,13 +76,19 @@ RUNS = {
         strikes.begin()
         await main()
 
-    run(begins())
+    try:
+        run(begins())
+    finally:
+        sys.settrace(None)
     """,
     "two runs of a runner": """
-    with Runner() as runner:
-        runner.run(main())
-        strikes.begin()
-        runner.run(main())
+    try:
+        with Runner() as runner:
+            runner.run(main())
+            strikes.begin()
+            runner.run(main())
+    finally:
+        sys.settrace(None)
     """,
 }
 # Of so many lines for each program and signal, the first time that each is reached.
