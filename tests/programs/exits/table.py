@@ -28,6 +28,13 @@ LONGEST = 120
 BEGIN, END = "<!-- begin of the table -->", "<!-- end of the table -->"
 
 
+def shown(name, value):
+    """Return what a cell says of a scenario's parameter."""
+    if isinstance(value, bool):
+        return name if value else f"no {name}"
+    return str(getattr(value, "name", value))
+
+
 class Recorder:
     """A pytest plugin that notes how each scenario went."""
 
@@ -46,7 +53,7 @@ class Recorder:
         for item in items:
             way = item.callspec.params["scenario"]
             others = [
-                str(getattr(value, "name", value))
+                shown(name, value)
                 for name, value in item.callspec.params.items()
                 if name != "scenario"
             ]

@@ -83,6 +83,11 @@ async def main():
 
 run(main())
 """
+PLACES = {
+    "a callback": (IN_A_CALLBACK, ["main", "other"]),
+    "main": (IN_MAIN, ["main", "other"]),
+    "a cleanup": (IN_A_CLEANUP, ["other"]),
+}
 UNTIL_THE_DEADLINE = """
 async def main():
     atexit.register(log, "at exit")
@@ -124,16 +129,9 @@ def test_what_blocks_a_task_is_named_and_cut_and_the_others_clean_up(
 @pytest.mark.whole
 @pytest.mark.parametrize("signum", ASKS)
 @pytest.mark.parametrize("blocker", ["a sleep", "a busy loop", "a lock"])
-@pytest.mark.parametrize(
-    ("text", "cleanups"),
-    [
-        (IN_A_CALLBACK, ["main", "other"]),
-        (IN_MAIN, ["main", "other"]),
-        (IN_A_CLEANUP, ["other"]),
-    ],
-    ids=["callback", "main", "cleanup"],
-)
-def test_what_blocks_elsewhere_is_cut_too(scenario, text, cleanups, blocker, signum):
+@pytest.mark.parametrize("place", PLACES)
+def test_what_blocks_elsewhere_is_cut_too(scenario, place, blocker, signum):
+    text, cleanups = PLACES[place]
     with scenario.start(program(text, BLOCKERS[blocker]), grace=3) as started:
         started.wait_for("ready")
         started.send(signum)
@@ -219,11 +217,12 @@ def test_a_block_that_ends_by_itself_is_not_cut(scenario):
 @pytest.mark.whole
 @pytest.mark.parametrize("signum", ASKS)
 @pytest.mark.parametrize("blocker", KEEPS_THE_GIL)
-@pytest.mark.parametrize("text", [IN_MAIN, IN_A_CLEANUP], ids=["main", "cleanup"])
+@pytest.mark.parametrize("place", ["main", "a cleanup"])
 def test_a_call_that_lets_no_python_run_ends_the_process(
-    scenario, text, blocker, signum
+    scenario, place, blocker, signum
 ):
-    with scenario.start(program(text, KEEPS_THE_GIL[blocker]), grace=1) as started:
+    text = program(PLACES[place][0], KEEPS_THE_GIL[blocker])
+    with scenario.start(text, grace=1) as started:
         started.wait_for("ready")
         started.send(signum)
         outcome = started.end()
