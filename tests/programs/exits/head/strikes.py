@@ -1,7 +1,8 @@
 """Raises a signal at one line of quiesce's own Python code: ``strikes.begin()``.
 
-Which one and where is in ``QUIESCE_EXITS_STRIKE``, as ``signal:number``. Without that
-the lines are counted: each is written to the file that ``QUIESCE_EXITS_LINES`` names.
+Which one and where is in ``QUIESCE_EXITS_STRIKE``, as ``signal:file:line``; "struck" is
+logged then. Without that the lines to which the program comes are written to the file
+that ``QUIESCE_EXITS_LINES`` names.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ import signal
 import sys
 from pathlib import Path
 
+from program_head import log
+
 import quiesce
 
 OURS = str(Path(quiesce.__file__).parent) + os.sep
-SIGNUM, NUMBER = map(int, os.environ.get("QUIESCE_EXITS_STRIKE", "0:-1").split(":"))
+SIGNUM, _, STRIKE = os.environ.get("QUIESCE_EXITS_STRIKE", "").partition(":")
 
 
 class Tracer:
-    """Sees each line of ours that the main thread comes to."""
+    """Sees each line of ours that the main thread comes to, the first time."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.seen: set[str] = set()
         path = os.environ.get("QUIESCE_EXITS_LINES")
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         self.fd = None if path is None else os.open(path, flags, 0o600)
@@ -35,13 +38,14 @@ class Tracer:
         # of the line that begins a block is not yet inside of it.
         if event != "line" or sys.is_finalizing():
             return self.see
-        if line_of(frame).strip() != "try:":
+        place = f"{frame.f_code.co_filename.removeprefix(OURS)}:{frame.f_lineno}"
+        if place not in self.seen and line_of(frame).strip() != "try:":
+            self.seen.add(place)
             if self.fd is not None:
-                place = frame.f_code.co_filename.removeprefix(OURS)
-                os.write(self.fd, f"{place}:{frame.f_lineno}\n".encode())
-            if self.count == NUMBER:
-                signal.raise_signal(SIGNUM)
-            self.count += 1
+                os.write(self.fd, f"{place}\n".encode())
+            if place == STRIKE:
+                log("struck")
+                signal.raise_signal(int(SIGNUM))
         return self.see
 
 
