@@ -55,6 +55,8 @@ class Interrupts:
         self.held_since = 0.0
         # The handler for which ours stands in.
         self.former: Any = default_int_handler
+        # What another signal raises as soon as that cuts nothing of ours in half.
+        self.error: BaseException | None = None
         # What lets a signal wake a loop that sleeps; the loop that has it sets it.
         self.wakeup: SignalWakeup | None = None
         # Called when Python has heard of an interrupt; says whether to ignore it.
@@ -85,12 +87,15 @@ class Interrupts:
         except ValueError:
             # An embedded interpreter may have a main thread without signals.
             return False
+        HOLDING.append(self)
         return True
 
     def release(self) -> None:
         """Hold nothing any more; raise what is still held."""
+        HOLDING.clear()
         if signals.getsignal(SIGINT) == self.heard:
             signals.signal(SIGINT, self.former)
+        self.raise_error()
         self.raise_held()
 
     def raise_held(self) -> None:
@@ -98,6 +103,12 @@ class Interrupts:
         if self.loop.interrupted:
             self.loop.interrupted = False
             raise KeyboardInterrupt
+
+    def raise_error(self) -> None:
+        """Raise what `hold_error` was given, if there is something."""
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
 
     def heard(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Raise KeyboardInterrupt in user code; elsewhere, have it raised soon."""
@@ -114,6 +125,22 @@ class Interrupts:
     def is_stuck(self) -> bool:
         """Tell whether an interrupt is held so long that it cannot be us who work."""
         return self.loop.interrupted and time.monotonic() - self.held_since > PATIENCE
+
+
+# The one that holds interrupts now, if there is one.
+HOLDING: list[Interrupts] = []
+
+
+def hold_error(error: BaseException, frame: FrameType | None) -> bool:
+    """Let `error` come out of the loop's run if ours is at work on that in `frame`.
+
+    To be called by a signal's handler as the loop begins to run or has run. Returns
+    whether it will.
+    """
+    if not HOLDING or not is_ours(frame):
+        return False
+    HOLDING[0].error = error
+    return True
 
 
 def is_ours(frame: FrameType | None) -> bool:

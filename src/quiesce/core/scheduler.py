@@ -190,11 +190,11 @@ class Scheduler:
         A coroutine is made a task. Raises `RuntimeError` if the loop was stopped
         before.
         """
-        self.check_closed()
-        runs.check_not_running(self)
         try:
+            self.check_closed()
+            runs.check_not_running(self)
             holding = self.interrupts.hold()
-        except BaseException:
+        except (KeyboardInterrupt, SystemExit):
             # A signal. That it was never awaited is no news beside that.
             if coroutines.iscoroutine(future):
                 future.close()

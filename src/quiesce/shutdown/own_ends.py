@@ -159,6 +159,8 @@ def guard_run(loop: Any) -> None:
         if signal.getsignal(signal.SIGINT) == loop.interrupts.heard:
             guard.add(signal.SIGINT)
     guard.share(loop)
+    if isinstance(loop, Scheduler):
+        loop.interrupts.raise_error()
 
 
 def hear_ctrl_c() -> bool:

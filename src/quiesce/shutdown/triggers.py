@@ -13,6 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+from quiesce.core import interrupts
 from quiesce.errors import Terminated
 from quiesce.shutdown.exit_status import keep_quiet
 
@@ -36,7 +37,7 @@ SAME_CTRL_C = 0.5
 HELD: list[HeldSignals] = []
 
 
-def terminate(signum: int, _frame: FrameType | None) -> None:
+def terminate(signum: int, frame: FrameType | None) -> None:
     """Raise `Terminated` where the program happens to be, as Ctrl-C does.
 
     From a running loop it comes out between two callbacks, so that none is cut in half.
@@ -52,7 +53,10 @@ def terminate(signum: int, _frame: FrameType | None) -> None:
     loop = events._get_running_loop()
     if loop is None:
         own_ends.guard.let_go()
-        raise Terminated(signum)
+        error = Terminated(signum)
+        if interrupts.hold_error(error, frame):
+            return
+        raise error
     own_ends.terminate(loop, signum)
 
 

@@ -14,10 +14,10 @@ import pytest
 HEAD = """
 import strikes
 
-async def background(name):
+async def background(name, seconds=3600):
     log(f"begun {name}")
     try:
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(seconds)
     finally:
         await asyncio.sleep(0)
         log(f"ended {name}")
@@ -36,7 +36,7 @@ UNCHANGED = {
     """,
     "loops of its own in two threads": """
     def serve():
-        asyncio.new_event_loop().run_until_complete(background("served"))
+        asyncio.new_event_loop().run_until_complete(background("served", 0.3))
 
     threading.Thread(target=serve).start()
     strikes.begin()

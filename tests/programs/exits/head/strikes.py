@@ -35,8 +35,9 @@ class Tracer:
 
     def see(self, frame, event, _argument):
         # Nobody hears of signals when the interpreter takes itself down. What comes out
-        # of the line that begins a block is not yet inside of it.
-        if event != "line" or sys.is_finalizing():
+        # of the line that begins a block is not yet inside of it; what comes out of a
+        # finalizer is lost in any program.
+        if event != "line" or sys.is_finalizing() or frame.f_code.co_name == "__del__":
             return self.see
         place = f"{frame.f_code.co_filename.removeprefix(OURS)}:{frame.f_lineno}"
         if place not in self.seen and line_of(frame).strip() != "try:":
