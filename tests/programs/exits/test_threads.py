@@ -94,11 +94,13 @@ def test_work_that_waits_for_a_thread_of_the_loop_is_finished(scenario):
     begin = """
     loop = asyncio.get_running_loop()
     for _ in range(40):
-        loop.run_in_executor(None, functools.partial(time.sleep, 0.01))
+        loop.run_in_executor(None, functools.partial(time.sleep, 0.02))
     loop.run_in_executor(None, log, "last")
     """
     outcome = scenario.interrupted(waiting(begin), by=signal.SIGTERM, grace=8)
-    assert outcome.log == ["main", "last", "atexit"]
+    *before, last = outcome.log
+    # On a busy machine the threads may be done before main hears of the signal.
+    assert (sorted(before), last) == (["last", "main"], "atexit")
     assert outcome.is_silent
 
 
