@@ -6,6 +6,7 @@ import time
 from asyncio import futures
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from quiesce.core.cancel_request import requesting
 from quiesce.core.future import Future
 from quiesce.core.running import swap_current_task
 from quiesce.shutdown import children, exit_status
@@ -43,8 +44,9 @@ def give_up(sequence: Sequence) -> None:
         sequence.loop.call_soon(close_coroutines, sequence, closed)
         sequence.turn(sequence.budget.deadline)
         # Order matters: a step that is still queued would miss its task's coroutine.
-        for task in closed:
-            mark_cancelled(task)
+        with requesting(sequence.asking.request("given up")):
+            for task in closed:
+                mark_cancelled(task)
     children.let_go(sequence.loop)
 
 

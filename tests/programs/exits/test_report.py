@@ -174,10 +174,10 @@ def test_many_that_wait_alike_are_counted(scenario):
         "asyncio.create_task(stubborn(), name=",
         "tasks = [asyncio.create_task(stubborn()) for _ in range(2_000)]; (",
     )
-    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=3)
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=6)
     assert "left: 2,000 tasks" in outcome.err
     assert len(outcome.err.splitlines()) < 200
-    assert outcome.gone_within(4)
+    assert outcome.gone_within(6)
 
 
 @pytest.mark.parametrize("kind", ["clean", "forced"])
