@@ -10,6 +10,7 @@ it is over.
 from __future__ import annotations
 
 import functools
+import os
 import signal
 import sys
 import threading
@@ -117,6 +118,11 @@ class Asked:
 
 # The runs that were asked and are not over, by their loops.
 ASKED: dict[Any, Asked] = {}
+# The open loops that were left with tasks. The program may have dropped them, and then
+# the tasks are to be ended nevertheless.
+LEFT: set[Any] = set()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=LEFT.clear)
 
 
 def terminate(loop: Any, signum: int) -> None:
@@ -127,6 +133,10 @@ def terminate(loop: Any, signum: int) -> None:
 
 def settle_run(loop: Any, is_regular: bool) -> None:
     """Raise, after a run that was asked in its last moment, what it has not."""
+    if loop.pending_tasks or loop.other_tasks.pending:
+        LEFT.add(loop)
+    else:
+        LEFT.discard(loop)
     asked = ASKED.get(loop)
     if asked is not None and threading.get_ident() == threading.main_thread().ident:
         asked.settle()
@@ -171,6 +181,7 @@ def hear_ctrl_c() -> bool:
 
 def end_before_close(loop: Any) -> None:
     """End what is pending on a loop that the program closes."""
+    LEFT.discard(loop)
     if (
         ending.has_begun(loop)
         or events._get_running_loop() is not None

@@ -13,6 +13,7 @@ import signal
 import sys
 import traceback
 from importlib import import_module
+from weakref import WeakSet
 
 # The status of a program to which a mutant could not be applied.
 NOT_APPLIED = 99
@@ -335,6 +336,9 @@ MUTANTS = {
     # quiesce run
     "open loops stay open": replaced("cli.run", "end_loops"),
     "loops of other threads go on": replaced("cli.run", "stop_loops", lambda _: set()),
+    "loops that nobody holds are lost": replaced(
+        "shutdown.own_ends", "LEFT", WeakSet()
+    ),
     "loops that threads run late go on": replaced(
         "shutdown.loops_in_threads:LoopsInThreads", "begin_run"
     ),

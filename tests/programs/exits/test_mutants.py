@@ -486,6 +486,11 @@ FAILS = {
         "a_signal_ends_them_in_whatever_thread",
         {"signum": TERM, "daemon": False},
     ),
+    "loops that nobody holds are lost": (
+        "own_loop_ends",
+        "what_is_pending_on_a_loop_that_nobody_holds_is_ended_too",
+        {"tasks": "tasks of ours"},
+    ),
     "loops that threads run late go on": (
         "loops_in_threads",
         "a_loop_that_a_thread_runs_only_then_is_ended_too",
@@ -520,6 +525,7 @@ FAILS = {
 UNDER_QUIESCE_RUN = {
     "Ctrl-C at the exit is Python's",
     "loops of other threads go on",
+    "loops that nobody holds are lost",
     "loops that threads run late go on",
     "no deadline is held for own loops",
     "nothing guards own loops against C",

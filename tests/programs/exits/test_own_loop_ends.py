@@ -375,6 +375,30 @@ def test_a_signal_while_the_left_tasks_end_ends_the_loop_of_a_thread_too(scenari
     assert outcome.is_silent
 
 
+@pytest.mark.parametrize("tasks", ["tasks of ours", "tasks of asyncio"])
+def test_what_is_pending_on_a_loop_that_nobody_holds_is_ended_too(scenario, tasks):
+    text = """
+    import gc
+
+    async def main():
+        if {asyncio}:
+            asyncio_tasks()
+        start("background", 0.05)
+        await asyncio.sleep(0)
+
+    def run_main():
+        asyncio.new_event_loop().run_until_complete(main())
+
+    run_main()
+    gc.collect()
+    """
+    outcome = scenario.ended(
+        text.replace("{asyncio}", str(tasks == "tasks of asyncio"))
+    )
+    assert (outcome.log, outcome.status) == (["background"], 0)
+    assert outcome.is_silent
+
+
 @pytest.mark.ways("quiesce.run", "quiesce run")
 def test_a_thread_may_run_a_loop_after_the_main_thread_has_ended(scenario):
     text = """
