@@ -189,12 +189,19 @@ class Runner:
         Signals are treated as `quiesce.run` says, but only `coro` is ended.
         """
         try:
-            self._main = self._task_of(coro, context)
+            check_main(coro)
+            # Before there is a task, which a signal could cut in half.
+            with self._triggers:
+                return self._run_as_main(coro, context)
         except (KeyboardInterrupt, SystemExit):
             drop_unbegun(coro)
             raise
+
+    def _run_as_main(self, coro: Awaitable[Any], context: Context | None) -> Any:
+        """Run `coro` as main, in which signals are heard already."""
         try:
-            with self._triggers, self._known_to_the_process():
+            self._main = self._task_of(coro, context)
+            with self._known_to_the_process():
                 self._oversight.watch(self._loop)
                 return self._run_main()
         finally:
@@ -203,10 +210,6 @@ class Runner:
 
     def _task_of(self, coro: Awaitable[Any], context: Context | None) -> Any:
         """Make the task that is main in the run that begins now."""
-        if not TAKES_AWAITABLES and not coroutines.iscoroutine(coro):
-            raise ValueError(f"a coroutine was expected, got {coro!r}")
-        # Here asyncio lets Python warn of the coroutine, and its tests look for that.
-        refuse_running_loop("Runner.run()", None)
         loop: Any = self.get_loop()
         coroutine = as_coroutine(coro)
         self._go_on(loop)
@@ -486,6 +489,14 @@ def reason_of(error: BaseException | None) -> Reason:
 def has_failed(task: Any) -> bool:
     """Tell whether `task` is done and ended with an exception of its own."""
     return task.done() and not task.cancelled() and task.exception() is not None
+
+
+def check_main(coro: Any) -> None:
+    """Refuse what no run can have as its main, and a run inside of another one."""
+    if not TAKES_AWAITABLES and not coroutines.iscoroutine(coro):
+        raise ValueError(f"a coroutine was expected, got {coro!r}")
+    # Here asyncio lets Python warn of the coroutine, and its tests look for that.
+    refuse_running_loop("Runner.run()", None)
 
 
 def refuse_running_loop(call: str, main: Any) -> None:
