@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from quiesce.shutdown import processes, survivors
+from quiesce.shutdown.budget import AT_ONCE
 from quiesce.shutdown.exit_status import keep_death_by_ctrl_c
 from quiesce.shutdown.stderr import has_room, say
 from quiesce.shutdown.threads import threads_left
@@ -43,8 +44,6 @@ KILL_CHILDREN = 0.85
 SLOW = 1.0
 # but not an exit that is over after so many.
 PROMPT = 0.1
-# Seconds that everything has after another Ctrl-C.
-HURRIED = 1.0
 # Said where that is why it could not end.
 UNREAD = "nobody reads its output"
 # There no thread can be made once the exit has begun.
@@ -118,7 +117,7 @@ class Supervisor:
         if not self.is_started:
             self.start()
         self.waits_until = now
-        self.leaves_at = min(self.leaves_at, now + HURRIED)
+        self.leaves_at = min(self.leaves_at, now + AT_ONCE)
         self.wake()
 
     def dismiss(self) -> None:

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -34,21 +35,18 @@ class LoopsInThreads:
         self.asked: WeakSet[threading.Thread] = WeakSet()
         self.asking = threading.Lock()
 
-    def ask(self, loop: Any, thread: threading.Thread) -> bool:
-        """Let `thread` leave `loop`, unless it was asked; return whether it was not.
+    def ask(self, loop: Any, thread: threading.Thread) -> None:
+        """Let `thread` leave `loop`, unless it was asked to leave one before.
 
         What comes out there is SystemExit, of which Python says nothing in a thread.
         """
         with self.asking:
             if thread in self.asked:
-                return False
+                return
             self.asked.add(thread)
-        try:
+        # It may just have been closed.
+        with suppress(RuntimeError):
             loop.call_soon_threadsafe(sys.exit)
-        except RuntimeError:
-            # It has just been closed.
-            return False
-        return True
 
     def begin_run(self, loop: Any) -> None:
         """Ask this thread, which begins to run `loop`, if it is to leave it."""

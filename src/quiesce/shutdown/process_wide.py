@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from quiesce.shutdown import late_status, processes, survivors
-from quiesce.shutdown.budget import Budget
+from quiesce.shutdown.budget import AT_ONCE, Budget
 from quiesce.shutdown.exit_status import (
     ends_by_ctrl_c,
     flush_or_forget,
@@ -37,7 +37,7 @@ from quiesce.shutdown.exit_status import (
     run_last_acts,
     strike,
 )
-from quiesce.shutdown.exit_supervisor import HURRIED, Supervisor, described
+from quiesce.shutdown.exit_supervisor import Supervisor, described
 from quiesce.shutdown.pools import tell_pools
 from quiesce.shutdown.reason import EXITED, RETURNED, Reason
 from quiesce.shutdown.report import Report
@@ -99,7 +99,7 @@ def hurry(otherwise: ExitBound) -> None:
     bound = BOUNDS[-1] if BOUNDS else otherwise
     if not bound.later_ctrl_c.is_the_same():
         bound.hurried = True
-        bound.budget.hurry(HURRIED)
+        bound.budget.hurry(AT_ONCE)
 
 
 def forget() -> None:

@@ -118,15 +118,20 @@ def struck(scenario, text, signum, place):
     return outcome if "struck" in outcome.log else None
 
 
-def check_unchanged(scenario, program, signum, at_most):
-    text = HEAD + textwrap.dedent(UNCHANGED[program])
+def all_struck(scenario, text, signum, at_most):
+    """Do so at at most so many lines; return how it ended, and at which line each."""
+    text = HEAD + textwrap.dedent(text)
     chosen = places(scenario, text, at_most)
     outcomes = {place: struck(scenario, text, signum, place) for place in chosen}
-    assert 2 * sum(outcome is not None for outcome in outcomes.values()) > len(chosen)
-    for place, outcome in outcomes.items():
-        if outcome is not None:
-            assert outcome.log.count("exit function") == 1, f"{place}: {outcome}"
-            assert outcome.tells(signum), f"{place}: {outcome}"
+    found = [(place, each) for place, each in outcomes.items() if each is not None]
+    assert 2 * len(found) > len(chosen)
+    return found
+
+
+def check_unchanged(scenario, program, signum, at_most):
+    for place, outcome in all_struck(scenario, UNCHANGED[program], signum, at_most):
+        assert outcome.log.count("exit function") == 1, f"{place}: {outcome}"
+        assert outcome.tells(signum), f"{place}: {outcome}"
 
 
 @pytest.mark.ways("quiesce run")
@@ -145,15 +150,10 @@ def test_it_does_so_at_many_more_lines(scenario, program, signum):
 
 
 def check_run(scenario, program, signum, at_most):
-    text = HEAD + textwrap.dedent(RUNS[program])
-    chosen = places(scenario, text, at_most)
-    outcomes = {place: struck(scenario, text, signum, place) for place in chosen}
-    assert 2 * sum(outcome is not None for outcome in outcomes.values()) > len(chosen)
-    for place, outcome in outcomes.items():
-        if outcome is not None:
-            # After its end a run leaves signals to Python: SIGTERM kills then.
-            is_over = signum == signal.SIGTERM and outcome.status == -signum
-            assert is_over or outcome.tells(signum), f"{place}: {outcome}"
+    for place, outcome in all_struck(scenario, RUNS[program], signum, at_most):
+        # After its end a run leaves signals to Python: SIGTERM kills then.
+        is_over = signum == signal.SIGTERM and outcome.status == -signum
+        assert is_over or outcome.tells(signum), f"{place}: {outcome}"
 
 
 @pytest.mark.ways("quiesce.run")
