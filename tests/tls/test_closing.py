@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import ssl
 
@@ -52,6 +53,32 @@ def test_a_peer_that_never_answers_is_left_in_the_end(run, meet):
         assert str(error) == "SSL shutdown timed out"
 
     run(talk())
+
+
+def test_a_loop_that_closes_first_leaves_a_peer_unanswered(loop, meet, sockets):
+    near, far = sockets
+
+    async def close():
+        recorder, peer = await meet()
+        recorder.transport.close()
+        assert await peer.receive() == b""
+
+    loop.run_until_complete(close())
+    loop.close()
+    assert near.fileno() == -1
+    assert far.recv(1) == b""
+
+
+def test_what_a_loop_that_closes_has_not_sent_is_warned_of(loop, meet):
+    async def close():
+        recorder, _ = await meet()
+        recorder.transport.write(MUCH)
+        recorder.transport.close()
+
+    loop.run_until_complete(close())
+    loop.close()
+    with pytest.warns(ResourceWarning, match="unclosed transport <SocketTransport"):
+        gc.collect()
 
 
 def test_close_ends_although_nothing_is_read(run, meet):

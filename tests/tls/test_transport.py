@@ -181,19 +181,23 @@ def test_a_limit_must_be_positive(run, meet, name):
     run(talk())
 
 
+async def tls_over_tls(loop, meet, client_side, server_side):
+    """Return a connection's protocol, its peer, and the peer that carries this one."""
+    outer, peer = await meet()
+    inner = Recorder()
+    inner.lost = loop.create_future()
+    starting = asyncio.ensure_future(
+        loop.start_tls(outer.transport, inner, client_side, server_hostname="localhost")
+    )
+    within = Inside(loop, peer, server_side)
+    await within.handshake()
+    inner.transport = await starting
+    return inner, within, peer
+
+
 def test_tls_goes_over_tls(run, loop, meet, client_side, server_side):
     async def talk():
-        outer, peer = await meet()
-        inner = Recorder()
-        inner.lost = loop.create_future()
-        starting = asyncio.ensure_future(
-            loop.start_tls(
-                outer.transport, inner, client_side, server_hostname="localhost"
-            )
-        )
-        within = Inside(loop, peer, server_side)
-        await within.handshake()
-        inner.transport = await starting
+        inner, within, peer = await tls_over_tls(loop, meet, client_side, server_side)
         inner.transport.write(MUCH[:100_000])
         received = b""
         while len(received) < 100_000:
@@ -208,6 +212,20 @@ def test_tls_goes_over_tls(run, loop, meet, client_side, server_side):
         peer.sock.close()
 
     run(talk())
+
+
+def test_a_loop_that_closes_first_leaves_tls_over_tls_unanswered(
+    loop, meet, sockets, client_side, server_side
+):
+    async def close():
+        inner, within, _ = await tls_over_tls(loop, meet, client_side, server_side)
+        inner.transport.close()
+        assert await within.receive() == b""
+
+    loop.run_until_complete(close())
+    loop.close()
+    near, _ = sockets
+    assert near.fileno() == -1
 
 
 class Inside(Peer):

@@ -3,6 +3,7 @@ cdef class Watcher:
     cpdef on_ready(self, int events)
     cpdef object owner(self)
     cpdef on_iteration_end(self)
+    cpdef on_loop_close(self)
 
 
 cdef class Poller:

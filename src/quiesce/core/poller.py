@@ -47,6 +47,9 @@ class Watcher:
         """
         raise NotImplementedError
 
+    def on_loop_close(self) -> None:
+        """Let go of what nobody will be able to end; called before `Poller.close`."""
+
 
 class Poller:
     """Tells watchers about file descriptors; only `wake` may be called anywhere."""

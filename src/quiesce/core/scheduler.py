@@ -224,6 +224,8 @@ class Scheduler:
         self.ready.close()
         self.timers.clear()
         self.incoming.clear()
+        for watcher in self.poller.watchers():
+            watcher.on_loop_close()
         self.poller.close()
         self.pending_tasks.clear()
         self.other_tasks.clear()

@@ -40,6 +40,7 @@ cdef class SocketStream(OwnedSocket):
     cpdef force_close(self, object error)
     cdef lose(self, object error)
     cpdef finish(self, object error)
+    cpdef on_loop_close(self)
     cdef fatal(self, object error, str message)
     cdef give_up_if(self, object error, str message)
     cpdef set_protocol(self, object protocol)

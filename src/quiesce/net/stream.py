@@ -21,6 +21,7 @@ import socket
 import sys
 from asyncio import BufferedProtocol
 from asyncio.log import logger
+from contextlib import suppress
 from typing import Any
 
 from quiesce.core import native
@@ -28,7 +29,7 @@ from quiesce.core.poller import FAILED, HALF_CLOSED, READABLE, URGENT, WRITABLE
 from quiesce.net import native as calls
 from quiesce.net.accepted_socket import AcceptedSocket
 from quiesce.net.flow_control import HIGH_WATER, FlowControl, note_less
-from quiesce.net.owned_socket import OwnedSocket
+from quiesce.net.owned_socket import OwnedSocket, leaves_unanswered
 from quiesce.net.write_buffer import WriteBuffer, refuse_what_is_no_bytes
 
 # Whether an accepted connection has the options of its listener (see `listen`).
@@ -132,6 +133,13 @@ class SocketStream(OwnedSocket):
         if isinstance(accepted, AcceptedSocket):
             accepted.remember()
         OwnedSocket.finish(self, error)
+
+    def on_loop_close(self) -> None:
+        """Close what TLS keeps open only to hear what its peer says to the end."""
+        if leaves_unanswered(self._protocol):
+            # Whoever has closed the descriptor by itself has no use for an error now.
+            with suppress(OSError):
+                self.abandon()
 
     def fatal(self, error: BaseException, message: str) -> None:
         """Give the connection up; report what is not the network's fault."""

@@ -88,6 +88,7 @@ cdef class TlsStream:
     cdef fatal(self, object error, str message)
     cpdef connection_lost(self, object error)
     cpdef finish(self, object error)
+    cpdef bint leave_unanswered(self) except -1
 
     cpdef pause_writing(self)
     cpdef resume_writing(self)

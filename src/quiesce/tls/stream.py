@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from quiesce.core import native
 from quiesce.net import native as calls
 from quiesce.net.flow_control import FlowControl, note_less
+from quiesce.net.owned_socket import leaves_unanswered
 from quiesce.tls import closing, handshake, states
 
 if TYPE_CHECKING:
@@ -459,6 +460,22 @@ class TlsStream:
         self._is_told = False
         if is_told:
             protocol.connection_lost(error)
+
+    def leave_unanswered(self) -> bool:
+        """End if all that is left is to hear the peer's end; tell whether it is so.
+
+        Called when the loop closes: the user has closed the connection, all that was
+        written is sent, and nobody will hear an answer.
+        """
+        if self._state < states.CLOSING:
+            # TLS over TLS: what this one carries may be closed.
+            if leaves_unanswered(self._protocol):
+                self._state = states.LOST
+        elif self.get_write_buffer_size() == 0:
+            self._state = states.LOST
+            handshake.stop_timer(self)
+            return True
+        return self._state == states.LOST
 
     # -- flow control
 
