@@ -49,11 +49,15 @@ class LoopsInThreads:
             loop.call_soon_threadsafe(sys.exit)
 
     def begin_run(self, loop: Any) -> None:
-        """Ask this thread, which begins to run `loop`, if it is to leave it."""
-        if self.ends and is_driven_by_hand(loop):
-            thread = threading.current_thread()
-            if any(ends(thread) for ends in self.ends):
-                self.ask(loop, thread)
+        """Ask this thread, which begins to run `loop`, if it is to leave it.
+
+        Not the main thread: there it is an exit function that does.
+        """
+        thread = threading.current_thread()
+        if not self.ends or thread is threading.main_thread():
+            return
+        if is_driven_by_hand(loop) and any(ends(thread) for ends in self.ends):
+            self.ask(loop, thread)
 
 
 loops_in_threads = LoopsInThreads()

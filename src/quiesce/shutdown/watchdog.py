@@ -45,8 +45,8 @@ OVERRUN = 0.8
 # Seconds after which a blocked loop is told of while the program runs; None is never.
 # ``quiesce run`` sets it.
 default_threshold: float | None = None
-# Those that look at a loop now.
-LOOKING: set[Watchdog] = set()
+# Those that look after a loop now, be it without a word until its end begins.
+ON_DUTY: set[Watchdog] = set()
 
 
 class Watchdog:
@@ -73,11 +73,11 @@ class Watchdog:
 
     def start(self) -> None:
         """Tell from now on of a loop that is blocked for longer than the threshold."""
+        ON_DUTY.add(self)
         if self.threshold is not None and self.thread is None:
             self.thread = thread = WatchThread(
                 self.look_while_running, self.start_in_next_iteration
             )
-            LOOKING.add(self)
             thread.start()
 
     def start_in_next_iteration(self, thread: WatchThread) -> None:
@@ -103,9 +103,9 @@ class Watchdog:
 
     def end_thread(self) -> None:
         """Look no more."""
+        ON_DUTY.discard(self)
         thread, self.thread = self.thread, None
         if thread is not None:
-            LOOKING.discard(self)
             thread.stop()
 
     def hold(self, budget: Budget, *, on_deadline: Callable[[], None] | None) -> None:
@@ -122,7 +122,7 @@ class Watchdog:
         self.budget = budget
         self.interruption.prepare()
         self.thread = thread = WatchThread(self.look_while_ending)
-        LOOKING.add(self)
+        ON_DUTY.add(self)
         thread.start()
 
     def release(self) -> None:
@@ -184,8 +184,8 @@ class Watchdog:
 
 
 def is_watched(loop: Any) -> bool:
-    """Tell whether a watchdog looks at `loop`."""
-    return any(watchdog.loop is loop for watchdog in list(LOOKING))
+    """Tell whether a watchdog looks after `loop`, as it does for a runner."""
+    return any(watchdog.loop is loop for watchdog in list(ON_DUTY))
 
 
 def pause_before_next_look(seconds: float, threshold: float) -> float:

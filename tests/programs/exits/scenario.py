@@ -41,6 +41,9 @@ NEVER_SAID = ("Task was destroyed", "never awaited", "Event loop is closed")
 # An end that takes more seconds says, in lines that begin so, what it waits for.
 SLOW = 1.0
 OF_A_SLOW_END = ("quiesce: ending since ", "quiesce: the loop is blocked for ")
+# A busy machine may hold a loop for so long that this is told by default.
+HARDLY_WATCHED = {"QUIESCE_WATCHDOG_MS": "60000"}
+WATCHED = {"QUIESCE_WATCHDOG_MS": ""}
 # How the lines begin that a program prints which ends by KeyboardInterrupt.
 OF_A_CTRL_C = (
     " ",
@@ -147,6 +150,8 @@ class Program:
         kept["QUIESCE_EXITS_WAY"] = self.way
         kept["QUIESCE_EXITS_LOG"] = str(self.folder / "log")
         kept["QUIESCE_EXITS_ID"] = self.identity
+        if self.way == "quiesce run":
+            kept |= HARDLY_WATCHED
         if self.mutant is not None:
             kept["QUIESCE_EXITS_MUTANT"] = self.mutant
         if grace is not None:

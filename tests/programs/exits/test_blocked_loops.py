@@ -6,6 +6,8 @@ import signal
 
 import pytest
 
+from tests.programs.exits.scenario import WATCHED
+
 ASKS = [signal.SIGINT, signal.SIGTERM]
 BLOCKERS = {
     "a sleep": "time.sleep(3600)",
@@ -273,7 +275,7 @@ run(main())
 def test_a_blocked_loop_is_reported_while_it_is_blocked(scenario):
     # The block ends when the report is there.
     text = program(BLOCKED_FOR_A_WHILE, "while not os.fstat(2).st_size: pass")
-    with scenario.start(text) as started:
+    with scenario.start(text, environment=WATCHED) as started:
         outcome = started.end()
         line = started.line_of("# the line")
     assert "quiesce: the loop is blocked" in outcome.err
@@ -284,7 +286,7 @@ def test_a_blocked_loop_is_reported_while_it_is_blocked(scenario):
 @pytest.mark.ways("quiesce.run")
 def test_the_library_reports_a_blocked_loop_only_if_asked(scenario):
     text = program(BLOCKED_FOR_A_WHILE, "time.sleep(0.5)")
-    assert scenario.ended(text).is_silent
+    assert scenario.ended(text, environment=WATCHED).is_silent
     asked = scenario.ended(text, environment={"QUIESCE_WATCHDOG_MS": "100"})
     assert asked.err.count("quiesce: the loop is blocked") == 1
 

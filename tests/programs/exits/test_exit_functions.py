@@ -32,15 +32,44 @@ LAST = """
 """
 
 
+@pytest.mark.parametrize("watchdog", ["on", "off"])
 @pytest.mark.parametrize("end", ENDS)
-def test_one_ends_in_order_however_the_run_before_it_ended(scenario, end):
+def test_one_ends_in_order_however_the_run_before_it_ended(scenario, end, watchdog):
     text = filled(PROGRAM, last=LAST, end=ENDS[end], run="run(main())")
-    outcome = scenario.ended(text)
+    off = {"QUIESCE_WATCHDOG_MS": "0"}
+    outcome = scenario.ended(text, environment=off if watchdog == "off" else None)
     assert outcome.log == ["last", "background of the last"]
     if end.startswith("SIG"):
         assert outcome.tells(signal.Signals[end])
     else:
         assert outcome.status == {"return": 0, "sys.exit": 3}[end]
+    assert outcome.is_silent
+
+
+@pytest.mark.ways("quiesce run")
+@pytest.mark.parametrize("end", ["SIGTERM", "SIGINT"])
+def test_one_may_run_a_loop_by_itself_after_a_signal(scenario, end):
+    text = f"""
+    async def last():
+        await asyncio.sleep(0.05)
+        log("last")
+
+    def run_last():
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(last())
+        loop.close()
+
+    async def main():
+        os.kill(os.getpid(), signal.{end})
+        await asyncio.sleep(3600)
+
+    atexit.register(run_last)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+    """
+    outcome = scenario.ended(text)
+    assert outcome.log == ["last"]
+    assert outcome.tells(signal.Signals[end])
     assert outcome.is_silent
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -77,9 +78,10 @@ ENDS_BY_ITSELF = sys.version_info < (3, 14)
 
 
 def wait_until_asleep(pid):
-    """Wait until a process with one thread has nothing to do."""
-    while state_of(pid) != "S":
-        time.sleep(0.01)
+    """Wait until a process with one thread has nothing to do, or is gone."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        while state_of(pid) != "S":
+            time.sleep(0.01)
 
 
 def check_the_childs(outcome, how, *parents):

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.programs.exits.scenario import filled
+from tests.programs.exits.scenario import WATCHED, filled
 
 pytestmark = pytest.mark.ways("quiesce run", "asyncio.run", "uvloop.run")
 
@@ -213,7 +213,7 @@ async def main():
 @pytest.mark.parametrize("call", CALLS)
 def test_a_blocked_loop_is_reported_while_it_is_blocked(scenario, call):
     text = HEAD + filled(BLOCKED, call=CALLS[call])
-    with scenario.start(text) as started:
+    with scenario.start(text, environment=WATCHED) as started:
         outcome = started.end()
         line = started.line_of("# the line")
     assert "quiesce: the loop is blocked" in outcome.err
@@ -242,7 +242,7 @@ def test_a_blocked_loop_of_another_thread_is_reported(scenario):
     thread.start()
     thread.join()
     """
-    with scenario.start(text) as started:
+    with scenario.start(text, environment=WATCHED) as started:
         outcome = started.end()
         line = started.line_of("# the line")
     assert "quiesce: the loop is blocked" in outcome.err
