@@ -32,12 +32,12 @@ LAST = """
 """
 
 
-@pytest.mark.parametrize("watchdog", ["on", "off"])
+@pytest.mark.parametrize("watchdog", [True, False])
 @pytest.mark.parametrize("end", ENDS)
 def test_one_ends_in_order_however_the_run_before_it_ended(scenario, end, watchdog):
     text = filled(PROGRAM, last=LAST, end=ENDS[end], run="run(main())")
     off = {"QUIESCE_WATCHDOG_MS": "0"}
-    outcome = scenario.ended(text, environment=off if watchdog == "off" else None)
+    outcome = scenario.ended(text, environment=None if watchdog else off)
     assert outcome.log == ["last", "background of the last"]
     if end.startswith("SIG"):
         assert outcome.tells(signal.Signals[end])
