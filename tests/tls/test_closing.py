@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import socket
 import ssl
+from contextlib import suppress
 
 import pytest
 
@@ -67,6 +69,37 @@ def test_a_loop_that_closes_first_leaves_a_peer_unanswered(loop, meet, sockets):
     loop.close()
     assert near.fileno() == -1
     assert far.recv(1) == b""
+
+
+def test_a_loop_may_close_while_a_server_waits_for_a_peer(
+    loop, client_side, server_side
+):
+    async def close():
+        recorder = Recorder()
+        server = await loop.create_server(
+            lambda: recorder, "127.0.0.1", 0, ssl=server_side
+        )
+        far = socket.create_connection(server.sockets[0].getsockname())
+        far.setblocking(False)
+        peer = Peer(
+            loop, far, client_side, server_side=False, server_hostname="localhost"
+        )
+        await peer.handshake()
+        await recorder.until(lambda: "made" in recorder.calls)
+        recorder.transport.close()
+        server.close()
+        waiting = server.wait_closed()
+        # No task, which would be left pending. With Python 3.11 it does not wait.
+        with suppress(StopIteration):
+            waiting.send(None).add_done_callback(print)
+        assert await peer.receive() == b""
+        return waiting, far
+
+    waiting, far = loop.run_until_complete(close())
+    loop.close()
+    assert far.recv(1) == b""
+    far.close()
+    waiting.close()
 
 
 def test_what_a_loop_that_closes_has_not_sent_is_warned_of(loop, meet):

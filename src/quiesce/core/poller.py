@@ -48,7 +48,7 @@ class Watcher:
         raise NotImplementedError
 
     def on_loop_close(self) -> None:
-        """Let go of what nobody will be able to end; called before `Poller.close`."""
+        """Let go of what nobody will be able to end; no callback is called any more."""
 
 
 class Poller:

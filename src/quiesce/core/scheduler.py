@@ -220,12 +220,12 @@ class Scheduler:
             return
         self.unretrieved.report()
         iteration.end_iteration(self)
+        for watcher in self.poller.watchers():
+            watcher.on_loop_close()
         self.closed = True
         self.ready.close()
         self.timers.clear()
         self.incoming.clear()
-        for watcher in self.poller.watchers():
-            watcher.on_loop_close()
         self.poller.close()
         self.pending_tasks.clear()
         self.other_tasks.clear()

@@ -121,7 +121,7 @@ class OwnedSocket(Watcher):
         self._sock = None
         self._poller.unwatch(self._fd)
         sock.close()
-        if self._server is not None:
+        if self._server is not None and not self._loop.is_closed():
             self._server._detach(self._transport)
         return True
 
