@@ -302,4 +302,7 @@ def test_the_json_report_of_a_hurried_exit_names_each_survivor_once(scenario):
             program.send(signal.SIGINT)
             program.end()
         survivors = json.loads(path.read_text())["survivors"]
-    assert [each["name"] for each in survivors] == ["mule"]
+    names = [each["name"] for each in survivors]
+    # The timer's thread may be about to end.
+    assert sorted(set(names) - {"Thread-1"}) == ["mule"]
+    assert len(names) == len(set(names))
