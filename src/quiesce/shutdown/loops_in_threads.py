@@ -53,10 +53,12 @@ class LoopsInThreads:
 
         Not the main thread: there it is an exit function that does.
         """
-        thread = threading.current_thread()
-        if not self.ends or thread is threading.main_thread():
+        if not self.ends or not is_driven_by_hand(loop):
             return
-        if is_driven_by_hand(loop) and any(ends(thread) for ends in self.ends):
+        thread = threading.current_thread()
+        if thread is not threading.main_thread() and any(
+            ends(thread) for ends in self.ends
+        ):
             self.ask(loop, thread)
 
 

@@ -467,15 +467,15 @@ class TlsStream:
         Called when the loop closes: the user has closed the connection, all that was
         written is sent, and nobody will hear an answer.
         """
-        if self._state < states.CLOSING:
+        if self._state >= states.CLOSING:
+            leaves = self.get_write_buffer_size() == 0
+        else:
             # TLS over TLS: what this one carries may be closed.
-            if leaves_unanswered(self._protocol):
-                self._state = states.LOST
-        elif self.get_write_buffer_size() == 0:
+            leaves = leaves_unanswered(self._protocol)
+        if leaves:
             self._state = states.LOST
             handshake.stop_timer(self)
-            return True
-        return self._state == states.LOST
+        return leaves
 
     # -- flow control
 
