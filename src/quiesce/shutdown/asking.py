@@ -40,6 +40,8 @@ SWALLOWERS_AT = 0.5
 EVERYBODY_AT = 0.75
 # Of `cancel`, for one task and all that it waits for.
 MOST_CALLS = 50_000
+# Of these, for tasks that another path has led to already.
+MOST_REPEATS = 1_000
 CLOSES_GENERATOR = close.__code__
 
 
@@ -267,16 +269,22 @@ def takes_too_long(task: Any) -> bool:
     """Tell whether to cancel `task` is to call `cancel` more often than can be waited.
 
     A gathering hands a request on to each of its children. Where these wait for the
-    same ones again, level by level, all paths through them are walked.
+    same ones again, level by level, all paths through them are walked; where they wait
+    for each other in a circle, there is no end to it.
     """
     gathering = getattr(task, "_fut_waiter", None)
     if not getattr(gathering, "_children", None):
         return False
-    left = [task]
+    left, known, repeats = [task], {task}, 0
     for _ in range(MOST_CALLS):
         if not left:
             return False
-        left += awaited_tasks(left.pop())
+        awaited = awaited_tasks(left.pop())
+        repeats += sum(each in known for each in awaited)
+        if repeats > MOST_REPEATS:
+            return True
+        known.update(awaited)
+        left += awaited
     return True
 
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from quiesce.shutdown import processes, survivors
 from quiesce.shutdown.budget import AT_ONCE
 from quiesce.shutdown.exit_status import keep_death_by_ctrl_c
+from quiesce.shutdown.own_thread import start_thread
 from quiesce.shutdown.stderr import has_room, say
 from quiesce.shutdown.threads import threads_left
-from quiesce.shutdown.watch_thread import leave_signals_to_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -71,19 +71,15 @@ class Supervisor:
         self.keeps: list[object] = []
 
     def start(self) -> None:
-        """Make the threads: not those of `threading`, which the program could see."""
-        from _thread import start_new_thread
-
+        """Make the thread that does what is due."""
         self.is_started = True
-        start_new_thread(self.supervise, (self.wakes[0],))
+        start_thread(self.supervise, self.wakes[0])
 
     def start_second(self) -> None:
         """Make the thread that ends the process should the first one hang."""
-        from _thread import start_new_thread
-
         if not self.has_second_thread:
             try:
-                start_new_thread(self.leave_unheard, (self.wakes[1],))
+                start_thread(self.leave_unheard, self.wakes[1])
             except RuntimeError:
                 # There can be no more threads: this one goes on alone.
                 return
@@ -133,9 +129,6 @@ class Supervisor:
 
     def supervise(self, wake: threading.Lock) -> None:
         """Do what is due, one after the other."""
-        # A thread that makes another one can take a signal from the main thread, whose
-        # wait is not interrupted then.
-        leave_signals_to_others()
         if self.output_is_unread:
             self.await_reader(wake)
         else:

@@ -9,13 +9,12 @@ sends it to the main thread once more.
 
 from __future__ import annotations
 
-import _thread
 import signal
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from quiesce.shutdown.watch_thread import leave_signals_to_others
+from quiesce.shutdown.own_thread import start_thread
 from quiesce.system.signal_channel import SignalChannel, poll_of
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class Nudge:
             self.stop()
             return
         try:
-            _thread.start_new_thread(self.repeat, ())
+            start_thread(self.repeat)
         except RuntimeError:
             self.stop()
 
@@ -52,7 +51,6 @@ class Nudge:
 
     def repeat(self) -> None:
         """Send on what is read and was not heard of. In the thread."""
-        leave_signals_to_others()
         main = threading.main_thread().ident
         poll = poll_of(self.channel.read_fd)
         while main is not None and poll is not None:

@@ -1,17 +1,17 @@
 """A thread that looks at something again and again, and that a fork does not find.
 
-It is no `threading.Thread`: the program sees none that it has not started. A process
-that forks while it has several threads gets a warning since Python 3.12, so the thread
-goes before a fork and comes back after it, in the parent only.
+A process that forks while it has several threads gets a warning since Python 3.12, so
+the thread goes before a fork and comes back after it, in the parent only.
 """
 
 from __future__ import annotations
 
 import _thread
 import os
-import signal
 import time
 from typing import TYPE_CHECKING
+
+from quiesce.shutdown.own_thread import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ class WatchThread:
         self.turn += 1
         self.native_id = 0
         try:
-            self.ident = _thread.start_new_thread(self.run, (self.turn,))
+            self.ident = start_thread(self.run, self.turn)
         except RuntimeError:
             return False
         RUNNING.add(self)
@@ -78,7 +78,6 @@ class WatchThread:
 
     def run(self, turn: int) -> None:
         """Look, in the thread."""
-        leave_signals_to_others()
         self.native_id = _thread.get_native_id()
         while turn == self.turn:
             pause = self.look()
@@ -99,20 +98,6 @@ class WatchThread:
         # No import of pathlib for this.
         path = f"/proc/self/task/{self.native_id}"
         return not self.native_id or os.path.exists(path)  # noqa: PTH110
-
-
-# What programs wait for with `sigwait`, blocked in all of the threads they know of.
-AWAITED = [
-    getattr(signal, f"SIG{name}")
-    for name in ("HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "ALRM", "CHLD")
-    if hasattr(signal, f"SIG{name}")
-]
-
-
-def leave_signals_to_others() -> None:
-    """Take no signal in this thread that the program may wait for elsewhere."""
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
 
 
 HELD: list[WatchThread] = []

@@ -223,6 +223,32 @@ def test_a_signal_that_a_thread_waits_for_is_left_to_that_thread(scenario):
     assert outcome.is_silent
 
 
+def test_a_signal_that_main_waits_for_goes_to_no_thread_of_quiesces(scenario):
+    text = """
+    async def main():
+        if not os.fork():
+            os._exit(0)
+        os.wait()
+        # The thread that the fork has ended begins again before this goes on, but gets
+        # no turn.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        begun = time.monotonic()
+        while time.monotonic() < begun + 0.05:
+            pass
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        os.kill(os.getpid(), signal.SIGTERM)
+        heard = signal.sigtimedwait([signal.SIGTERM], 10)
+        log(signal.Signals(heard.si_signo).name)
+
+    sys.setswitchinterval(3600)
+    run(main())
+    """
+    outcome = scenario.ended(text)
+    assert (outcome.log, outcome.status) == (["SIGTERM"], 0)
+    assert outcome.is_silent
+
+
 BLOCKED = """
 async def main():
     start({other!r}, {cleanup})
