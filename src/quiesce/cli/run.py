@@ -232,9 +232,13 @@ def end_loops_of_threads() -> None:
 
 
 def left_loops(in_use: set[Any]) -> list[Any]:
-    """Return the loops with tasks that nobody runs or uses."""
+    """Return the loops with tasks that nobody runs, uses or ends.
+
+    A runner that ends its loop runs it turn by turn: it is not running all the time.
+    """
     return [
         loop
         for loop in loops - in_use
-        if not (loop.is_closed() or loop.is_running()) and all_tasks(loop)
+        if not (loop.is_closed() or loop.is_running() or watchdog.is_watched(loop))
+        and all_tasks(loop)
     ]

@@ -64,9 +64,13 @@ def close_coroutines(sequence: Sequence, closed: set[Any]) -> None:
 
 
 def end_process(sequence: Sequence) -> NoReturn:
-    """Name what is left and end the process; called outside the loop, in any thread."""
-    left = sequence.survivors()
-    sequence.report.forced(left)
+    """Name what is left, unless that was done, and end the process.
+
+    Called outside the loop, in any thread.
+    """
+    if not sequence.report.said_forced:
+        # The loop's own thread has not come to that.
+        sequence.report.forced(sequence.survivors())
     status = sequence.reason.forced_status
     sequence.report.write(status)
     children.terminate(sequence.loop)

@@ -14,6 +14,7 @@ nothing had been asked of it.
 from __future__ import annotations
 
 import dis
+import functools
 from typing import TYPE_CHECKING, Any
 
 from quiesce.shutdown.await_chain import await_chain, frame_of
@@ -35,6 +36,8 @@ def is_cleaning_up(coroutine: Any) -> bool | None:
     return known
 
 
+# Thousands of tasks often wait at one line.
+@functools.lru_cache
 def is_in_handler(code: CodeType, offset: int) -> bool:
     """Tell whether an exception is being handled at `offset` of `code`."""
     table: list[Any] = dis._parse_exception_table(code)  # pyright: ignore[reportAttributeAccessIssue]

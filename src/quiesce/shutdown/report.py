@@ -59,7 +59,7 @@ class Report:
         self.survivors: list[Survivor] = []
         self.phases: list[tuple[str, float]] = []
         self.was_slow = False
-        self.was_forced = False
+        self.was_forced = self.said_forced = False
 
     def phase(self, name: str) -> None:
         """Note that a phase begins, and the one before has ended."""
@@ -83,8 +83,13 @@ class Report:
         )
 
     def forced(self, survivors: Sequence[Survivor]) -> None:
-        """Tell everything of what is left when the grace is used up."""
-        self.was_forced = True
+        """Tell, once, everything of what is left when the grace is used up.
+
+        Whoever ends the loop and whoever watches it may come to it at the same time.
+        """
+        if self.said_forced:
+            return
+        self.was_forced = self.said_forced = True
         self.survivors = list(survivors)
         left = summary(survivors) or "nothing"
         head = f"quiesce: forced to end after {self.elapsed():.1f} s ({self.reason})"

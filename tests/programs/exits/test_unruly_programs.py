@@ -112,6 +112,72 @@ def test_a_task_that_cannot_be_cancelled_is_reported_and_the_others_end(scenario
     assert outcome.tells_force(signal.SIGTERM)
 
 
+def test_an_end_that_hangs_is_not_gone_through_in_another_thread(scenario):
+    text = """
+    def stay():
+        while True:
+            with contextlib.suppress(BaseException):
+                time.sleep(3600)
+
+    class Hangs(asyncio.Task):
+        def cancel(self, *_, **__):
+            stay()
+
+    async def background():
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            log(threading.current_thread() is threading.main_thread())
+
+    async def main():
+        Hangs(never_ends(), loop=asyncio.get_running_loop(), name="mule")
+        tasks.append(asyncio.create_task(background()))
+        await asyncio.sleep(0)
+        say()
+        await sleeper("main")
+
+    tasks = []
+    run(main())
+    """
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=1)
+    assert "False" not in outcome.log
+    assert "main" in outcome.log
+    assert "task 'mule'" in outcome.err
+    assert outcome.tells_force(signal.SIGTERM)
+
+
+def test_what_is_left_is_named_once_though_it_cannot_be_closed_either(scenario):
+    text = """
+    async def stays():
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                pass
+            except GeneratorExit:
+                stay()
+
+    def stay():
+        while True:
+            with contextlib.suppress(BaseException):
+                time.sleep(3600)
+
+    async def main():
+        asyncio.create_task(stays(), name="mule")
+        await asyncio.sleep(0)
+        say()
+        await sleeper("main")
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=1)
+    assert outcome.log == ["main"]
+    assert outcome.err.count("forced to end") == 1
+    assert outcome.err.count("runs stays()") == 1
+    assert "blocked" in outcome.err
+    assert outcome.tells_force(signal.SIGTERM)
+
+
 def test_a_task_factory_that_begins_to_raise_keeps_no_generator_from_its_end(scenario):
     text = """
     async def generates():
