@@ -16,6 +16,7 @@ from tests.tls.peer import Peer
 
 MUCH = bytes(range(256)) * 16 * 1024
 """More than TLS or a socket takes at once, 4 MiB."""
+SOME = 16 * 1024
 SOON = 0.01
 
 
@@ -107,6 +108,24 @@ def test_what_a_loop_that_closes_has_not_sent_is_warned_of(loop, meet):
         recorder, _ = await meet()
         recorder.transport.write(MUCH)
         recorder.transport.close()
+
+    loop.run_until_complete(close())
+    loop.close()
+    with pytest.warns(ResourceWarning, match="unclosed transport <SocketTransport"):
+        gc.collect()
+
+
+def test_what_it_has_not_sent_to_a_peer_that_has_answered_is_warned_of_too(loop, meet):
+    async def close():
+        recorder, peer = await meet()
+        # So much that all is encrypted, but more than the socket takes.
+        while not recorder.transport.get_write_buffer_size():
+            recorder.transport.write(bytes(SOME))
+            await asyncio.sleep(0)
+        recorder.transport.close()
+        await peer.notify()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     loop.run_until_complete(close())
     loop.close()

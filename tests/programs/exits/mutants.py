@@ -118,6 +118,17 @@ def without_a_last_resort(former):
     return hold
 
 
+@changes
+def forgotten(former):
+    """Let a report not know that it has named what is left."""
+
+    def forced(self, survivors):
+        former(self, survivors)
+        self.said_forced = False
+
+    return forced
+
+
 class Absent:
     """Stands in for a class: whatever one asks of it, nothing is done."""
 
@@ -263,6 +274,9 @@ MUTANTS = {
     "failures are not reported at the end": replaced(
         "core.unretrieved:Unretrieved", "report"
     ),
+    "what is left is named twice": replaced(
+        "shutdown.report:Report", "forced", forgotten
+    ),
     "the service manager is not told": replaced("shutdown.service_manager", "notify"),
     # beside the loop
     "runs in threads are not told": replaced(
@@ -325,6 +339,9 @@ MUTANTS = {
     "nobody ends the process at the deadline": replaced(
         "shutdown.watchdog:Watchdog", "hold", without_a_last_resort
     ),
+    "signals are not kept from our own threads": replaced(
+        "shutdown.own_thread", "OF_THE_PROGRAM", ()
+    ),
     "only runners are watched": replaced("shutdown.own_loops", "say_blocked"),
     "no deadline is held for own loops": replaced(
         "shutdown.own_ends", "Watchdog", Absent
@@ -335,6 +352,9 @@ MUTANTS = {
     "nothing guards own loops against C": replaced("shutdown.own_ends", "guard_run"),
     # quiesce run
     "open loops stay open": replaced("cli.run", "end_loops"),
+    "what a runner ends is an open loop": replaced(
+        "shutdown.watchdog", "is_watched", lambda _: False
+    ),
     "loops of other threads go on": replaced("cli.run", "stop_loops", lambda _: set()),
     "loops that nobody holds are lost": replaced(
         "shutdown.own_ends", "LEFT", WeakSet()
