@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from quiesce.core import interrupts
 from quiesce.errors import Terminated
 from quiesce.shutdown.exit_status import keep_quiet
+from quiesce.system.signals import Usual, default_handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -66,8 +67,7 @@ STAND_INS: list[Handler] = [terminate]
 
 def is_default(signum: int, handler: Any) -> bool:
     """Tell whether nobody but Python and quiesce has said what `signum` shall do."""
-    usual = signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL
-    return handler is usual or handler in STAND_INS
+    return handler is default_handler(signum) or handler in STAND_INS
 
 
 class HeldSignals:
@@ -106,6 +106,18 @@ class HeldSignals:
             HELD.remove(self)
 
 
+def handler_without_the_programs(signum: int) -> Any:
+    """Return what `signum` does where the program has removed its own handler."""
+    for held in reversed(HELD):
+        if signum in held.handlers:
+            held.replaced.setdefault(signum, default_handler(signum))
+            return held.handlers[signum]
+    return default_handler(signum)
+
+
+Usual.handler_of = handler_without_the_programs
+
+
 def ignore(signum: int) -> None:
     """Let `signum` do nothing from now on, unless the program handles it itself.
 
@@ -122,11 +134,7 @@ def release_in_child() -> None:
     """Let a forked child die of a signal as if its parent had held none."""
     for held in HELD.copy():
         for signum in held.replaced:
-            held.replaced[signum] = (
-                signal.default_int_handler
-                if signum == signal.SIGINT
-                else signal.SIG_DFL
-            )
+            held.replaced[signum] = default_handler(signum)
         held.release()
 
 

@@ -30,6 +30,17 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
+def default_handler(sig: int) -> Any:
+    """Return the handler that Python begins with."""
+    return signal.default_int_handler if sig == signal.SIGINT else signal.SIG_DFL
+
+
+class Usual:
+    """What a signal does that nobody handles: who ends programs has an answer."""
+
+    handler_of: Callable[[int], Any] = staticmethod(default_handler)
+
+
 class SignalHandlers(Watcher):
     """The signal callbacks of one loop; made by its first use, ended by `close`.
 
@@ -127,9 +138,8 @@ class SignalHandlers(Watcher):
         check_signal(sig)
         if self._handles.pop(sig, None) is None:
             return False
-        usual = signal.default_int_handler if sig == signal.SIGINT else signal.SIG_DFL
         try:
-            signal.signal(sig, usual)
+            signal.signal(sig, Usual.handler_of(sig))
         except OSError as error:
             raise cannot_be_caught(sig, error) from error
         self._close_channel_if_unused()

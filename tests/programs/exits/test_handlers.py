@@ -74,6 +74,46 @@ def test_a_handler_that_the_program_added_to_the_loop_wins(scenario, signum):
 
 
 @pytest.mark.parametrize("signum", SIGNALS)
+def test_a_signal_whose_handler_the_program_has_removed_ends_it(scenario, signum):
+    text = f"""
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler({int(signum)}, log, "heard")
+        loop.remove_signal_handler({int(signum)})
+        start("background", 0.05)
+        await asyncio.sleep(0)
+        say()
+        await sleeper("main", 0.05)
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, by=signum)
+    assert outcome.log == ["main", "background"]
+    assert outcome.tells(signum)
+    assert outcome.is_silent
+
+
+@pytest.mark.ways("quiesce run")
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_so_it_does_in_a_loop_that_the_program_runs_itself(scenario, signum):
+    text = f"""
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler({int(signum)}, log, "heard")
+        loop.remove_signal_handler({int(signum)})
+        loop.call_soon(say)
+        await sleeper("main", 0.05)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+    """
+    outcome = scenario.interrupted(text, by=signum)
+    assert outcome.log == ["main"]
+    assert outcome.tells(signum)
+    assert outcome.is_silent
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
 @pytest.mark.parametrize("when", ["before", "during"])
 def test_a_handler_that_the_program_set_wins(scenario, signum, when):
     sets = f"signal.signal({int(signum)}, lambda *_: log('heard'))"
