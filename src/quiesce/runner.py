@@ -25,6 +25,7 @@ from quiesce.shutdown import ending, forcing, process_wide
 from quiesce.shutdown import reason as why
 from quiesce.shutdown.asking import was_asked
 from quiesce.shutdown.budget import AT_ONCE, Budget, grace_of
+from quiesce.shutdown.exit_status import keep_quiet
 from quiesce.shutdown.oversight import Oversight
 from quiesce.shutdown.reason import Reason
 from quiesce.shutdown.report import Report
@@ -366,20 +367,35 @@ class Runner:
     def _say_how(self, sequence: Sequence, error: BaseException | None) -> None:
         """Raise what comes of the end, unless `error` or a signal's answer says it."""
         triggers = self._triggers
-        if triggers.signum is not None and not triggers.answered:
-            # The last exit from `triggers` gives the answer.
+        is_open = triggers.signum is not None and not triggers.answered
+        by_ctrl_c = triggers.signum == signal.SIGINT if is_open else False
+        if sequence.forced and (by_ctrl_c or not is_open):
+            self._raise_forced(sequence, error, by_ctrl_c=by_ctrl_c)
+        if sequence.hurried and isinstance(error, KeyboardInterrupt):
+            keep_quiet(error)
+        if is_open or isinstance(error, (KeyboardInterrupt, Terminated)):
+            # The last exit from `triggers` gives the answer that is open.
             return
-        if isinstance(error, (KeyboardInterrupt, Terminated)):
-            return
-        if sequence.forced:
-            if isinstance(error, Exception):
-                # The status says that the end was forced; this must not be lost by it.
-                sequence.loop.call_exception_handler(
-                    {"message": "main raised", "exception": error}
-                )
-            raise GraceExceeded(sequence.reason.forced_status) from error
         if sequence.interruption is not None and error is None:
             raise sequence.interruption
+
+    def _raise_forced(
+        self, sequence: Sequence, error: BaseException | None, *, by_ctrl_c: bool
+    ) -> None:
+        """Say with the status that the end was forced, unless `error` does.
+
+        Not with KeyboardInterrupt: many programs catch that and end with 0.
+        """
+        if isinstance(error, Terminated):
+            return
+        if isinstance(error, Exception):
+            # This must not be lost by it.
+            sequence.loop.call_exception_handler(
+                {"message": "main raised", "exception": error}
+            )
+        self._triggers.answered = True
+        reason = Reason(why.SIGNALLED, signal.SIGINT) if by_ctrl_c else sequence.reason
+        raise GraceExceeded(reason.forced_status) from error
 
     def _bound_exit(self, sequence: Sequence) -> None:
         """Give the process what is left of the grace, if it is to end."""
@@ -389,7 +405,12 @@ class Runner:
         elif sequence.interruption is not None:
             reason = Reason(why.EXITED, error=sequence.interruption)
         if reason.ends_process or sequence.forced:
-            process_wide.bound_exit(sequence.budget, reason, report=sequence.report)
+            process_wide.bound_exit(
+                sequence.budget,
+                reason,
+                report=sequence.report,
+                hurried=sequence.hurried,
+            )
 
     # -- triggers
 
@@ -415,6 +436,7 @@ class Runner:
         """Begin the end; called by a signal handler, so at any moment."""
         if self._budget is None:
             self._budget = Budget(self._grace, self._triggers.heard_at)
+        note_request(self._triggers.signum, self._budget)
         self._keep_to_budget()
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop_for_end)
@@ -473,6 +495,14 @@ def end_loop(
             triggers.answered = runner._ends_for_signal = True
         runner.get_loop()
         runner.__exit__(None, error, None)
+
+
+def note_request(signum: int | None, budget: Budget) -> None:
+    """Let a repetition of `signum` after the run not cut what its caller cleans up."""
+    # Whoever answers signals where there is no run has imported this.
+    own_ends = sys.modules.get("quiesce.shutdown.own_ends")
+    if own_ends is not None and signum != signal.SIGINT:
+        own_ends.request.join(signum, budget)
 
 
 def reason_of(error: BaseException | None) -> Reason:

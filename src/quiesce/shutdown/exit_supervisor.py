@@ -99,9 +99,13 @@ class Supervisor:
         reserve = self.bound.budget.reserve
         self.began_at = now
         self.waits_until = max(deadline - reserve, now + LEAST_WAIT)
-        self.leaves_at = max(
-            deadline + OVERRUN, self.waits_until + LEAST_FOR_EXIT_FUNCTIONS
-        )
+        self.leaves_at = deadline + OVERRUN
+        if self.bound.hurried:
+            latest = self.leaves_at - LEAST_FOR_EXIT_FUNCTIONS
+            self.waits_until = min(self.waits_until, latest)
+        else:
+            least = self.waits_until + LEAST_FOR_EXIT_FUNCTIONS
+            self.leaves_at = max(self.leaves_at, least)
         self.wake()
         if not self.is_started:
             self.start()

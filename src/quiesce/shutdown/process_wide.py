@@ -53,16 +53,23 @@ if TYPE_CHECKING:
     from quiesce.shutdown.survivor import Survivor
 
 
-def bound_exit(budget: Budget, reason: Reason, *, report: Report | None = None) -> None:
+def bound_exit(
+    budget: Budget,
+    reason: Reason,
+    *,
+    report: Report | None = None,
+    hurried: bool = False,
+) -> None:
     """Have the interpreter's exit end within `budget`, if it begins within that.
 
-    What `report`, that on the run, has said is not said again. Does nothing in a thread
-    that is not the main one.
+    What `report`, that on the run, has said is not said again; `hurried` tells that a
+    second Ctrl-C came. Does nothing in a thread that is not the main one.
     """
     if threading.current_thread() is not threading.main_thread():
         return
     forget()
     bound = ExitBound(budget, reason, report)
+    bound.hurried = hurried
     # Order matters: the last that is registered is called first, and concurrent.futures
     # joins the threads of its pools in such a function.
     try:

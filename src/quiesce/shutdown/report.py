@@ -75,7 +75,8 @@ class Report:
 
     def hurried(self, survivors: Sequence[Survivor]) -> None:
         """Name what is given up because a second Ctrl-C asked for the end at once."""
-        self.was_forced = True
+        # What is waited for is of no interest any more.
+        self.was_forced = self.was_slow = True
         # A new list: others may go on from what was in the former one.
         self.survivors = [*self.survivors, *survivors]
         say(

@@ -156,6 +156,21 @@ def closes_nothing(sequence, _):
     sequence.loop.stop()
 
 
+@changes
+def without_hurry(former):
+    def bound_exit(*arguments, hurried=False, **options):
+        former(*arguments, **options)
+
+    return bound_exit
+
+
+def removed_handlers_leave_nothing():
+    # Order matters: this module says at its import what is left.
+    import_module("quiesce.shutdown.triggers")
+    signals = import_module("quiesce.system.signals")
+    signals.Usual.handler_of = staticmethod(signals.default_handler)
+
+
 MUTANTS = {
     # triggers
     "SIGINT asks nobody": without_signal(signal.SIGINT),
@@ -170,6 +185,8 @@ MUTANTS = {
     "any signal hurries": replaced(
         "shutdown.triggers:Triggers", "heard", hurried_by_any_signal
     ),
+    "a removed handler leaves the default one": removed_handlers_leave_nothing,
+    "a repeated signal is new to who called run": replaced("runner", "note_request"),
     # phases
     "phase drain": without_phase("drain"),
     "phase main": without_phase("main"),
@@ -237,12 +254,16 @@ MUTANTS = {
     "nothing is reserved for it": replaced(
         "shutdown.budget:Budget", "reserve", property(lambda _: 0.0)
     ),
+    "a forced end may pass for a Ctrl-C": replaced("runner:Runner", "_raise_forced"),
     "a forced end raises nothing": replaced("runner:Runner", "_say_how"),
     # another Ctrl-C
     "the end cannot be hurried": replaced("shutdown.sequence:Sequence", "hurry"),
     "nothing is said of a hurried end": replaced("shutdown.report:Report", "hurried"),
     "the traceback of a hurried end is shown": replaced(
         "shutdown.triggers", "keep_quiet"
+    ),
+    "the exit does not know of the hurry": replaced(
+        "shutdown.process_wide", "bound_exit", without_hurry
     ),
     "the exit cannot be hurried": replaced("shutdown.process_wide:ExitBound", "hurry"),
     "a later Ctrl-C at the exit is any": replaced(

@@ -47,6 +47,50 @@ def test_a_cleanup_that_never_ends_is_forced_with_status_70(scenario, end):
     assert outcome.err.count("ValueError: of main") == ("ValueError" in end)
 
 
+def test_a_forced_end_tells_it_where_the_program_catches_the_ctrl_c(scenario):
+    text = """
+    async def main():
+        start("stuck", for_ever)
+        await asyncio.sleep(0)
+        say()
+        await sleeper("main")
+
+    try:
+        run(main())
+    except KeyboardInterrupt:
+        pass
+    finally:
+        log("finally")
+    """
+    outcome = scenario.interrupted(text, grace=1)
+    assert outcome.log == ["main", "finally"]
+    assert outcome.tells_force(signal.SIGINT)
+    assert outcome.tracebacks == 0
+
+
+def test_so_it_does_where_main_is_over_when_the_ctrl_c_comes(scenario):
+    text = """
+    async def stuck():
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            say()
+            await never_ends()
+
+    async def main():
+        asyncio.create_task(stuck())
+        await asyncio.sleep(0)
+
+    try:
+        run(main())
+    except KeyboardInterrupt:
+        pass
+    """
+    outcome = scenario.interrupted(text, grace=1)
+    assert outcome.tells_force(signal.SIGINT)
+    assert outcome.tracebacks == 0
+
+
 def test_a_cleanup_of_main_that_never_ends_is_forced(scenario):
     text = """
     async def main():

@@ -49,6 +49,26 @@ FAILS = {
         "a_signal_that_was_ignored_at_start_stays_ignored",
         {"ignored": HUP, "other": INT},
     ),
+    "a removed handler leaves the default one": (
+        "handlers",
+        "a_signal_whose_handler_the_program_has_removed_ends_it",
+        {"signum": TERM},
+    ),
+    "a repeated signal is new to who called run": (
+        "repeated_signals",
+        "a_repeated_termination_does_not_cut_what_the_caller_cleans_up",
+        {"call": "a run"},
+    ),
+    "a forced end may pass for a Ctrl-C": (
+        "grace",
+        "a_forced_end_tells_it_where_the_program_catches_the_ctrl_c",
+        {},
+    ),
+    "the exit does not know of the hurry": (
+        "repeated_signals",
+        "what_is_named_at_a_later_ctrl_c_is_named_in_a_line_each",
+        {"first": TERM},
+    ),
     "handlers stay": (
         "handlers",
         "the_handlers_are_restored_afterwards",
@@ -538,6 +558,7 @@ FAILS = {
     ),
 }
 UNDER_QUIESCE_RUN = {
+    "a repeated signal is new to who called run",
     "signals are not kept from our own threads",
     "what a runner ends is an open loop",
     "Ctrl-C at the exit is Python's",

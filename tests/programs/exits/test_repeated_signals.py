@@ -162,6 +162,54 @@ def test_a_repeated_termination_does_not_shorten_a_cleanup(scenario, first, agai
 
 
 # What holds the end when main's cleanup is over: how it begins in main, and its name.
+AROUND_A_RUN = """
+def cleans_up():
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.05)
+    log("cleaned up")
+
+async def main():
+    say()
+    await sleeper("main")
+
+{call}
+"""
+CALLS = {
+    "a run": """
+try:
+    run(main())
+finally:
+    cleans_up()
+""",
+    "a run of a runner": """
+with Runner() as runner:
+    try:
+        runner.run(main())
+    finally:
+        cleans_up()
+""",
+}
+
+
+@pytest.mark.ways("quiesce run")
+@pytest.mark.parametrize("call", CALLS)
+def test_a_repeated_termination_does_not_cut_what_the_caller_cleans_up(scenario, call):
+    text = AROUND_A_RUN.format(call=CALLS[call])
+    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    assert outcome.log == ["main", "cleaned up"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent
+
+
+@pytest.mark.ways("quiesce.run")
+def test_nor_inside_the_block_of_a_runner(scenario):
+    text = AROUND_A_RUN.format(call=CALLS["a run of a runner"])
+    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    assert outcome.log == ["main", "cleaned up"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent
+
+
 HOLDS = {
     "a child of multiprocessing": ("child = forked(never)", "child "),
     "a stubborn child of multiprocessing": ("child = forked(stubborn)", "child "),
@@ -225,6 +273,30 @@ def test_a_later_ctrl_c_ends_what_holds_the_end_and_names_it(scenario, hold, fir
     assert len(named(outcome, name)) == 1
     assert outcome.tracebacks <= 1
     assert "ignored" not in outcome.err
+    assert outcome.tells_force(first) or outcome.tells(signal.SIGINT)
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_named_at_a_later_ctrl_c_is_named_in_a_line_each(scenario, first):
+    begin = [
+        "start('stuck', for_ever)",
+        HOLDS["a thread"][0],
+        "atexit.register(time.sleep, 3600)",
+        "await asyncio.sleep(0)",
+    ]
+    text = filled(HELD, begin="\n".join(begin))
+    with scenario.start(text, grace=30) as program:
+        program.wait_for("ready")
+        program.send(first)
+        later_ctrl_c(program)
+        outcome = program.end()
+    assert outcome.gone_within(1.5)
+    assert len(named(outcome, "task 'stuck'")) == 1
+    assert len(named(outcome, "thread 'endless'")) == 1
+    assert outcome.tracebacks == 0
+    assert "forced to end" not in outcome.err
+    last_words = outcome.err.partition("did not end in time")[2]
+    assert "ending since" not in last_words
     assert outcome.tells_force(first) or outcome.tells(signal.SIGINT)
 
 
