@@ -215,6 +215,9 @@ MUTANTS = {
     "idle connections hold who waits for them": replaced(
         "shutdown.phases", "closes_idle_connections"
     ),
+    "all paths through gatherings are walked": replaced(
+        "shutdown.asking", "takes_too_long", lambda _: False
+    ),
     "children of a task group are asked too": asks_children_of_groups,
     "who closes a generator is asked too": replaced(
         "shutdown.asking", "is_cleanup", lambda _: False
@@ -232,6 +235,7 @@ MUTANTS = {
     "unsent bytes are not waited for": replaced(
         "shutdown.closing", "has_ended", lambda _: True
     ),
+    "goodbyes are waited for": replaced("shutdown.connections:Goodbyes", "end"),
     "connections are not aborted": replaced(
         "shutdown.connections", "abort_connections"
     ),
@@ -377,6 +381,9 @@ MUTANTS = {
         "shutdown.watchdog", "is_watched", lambda _: False
     ),
     "loops of other threads go on": replaced("cli.run", "stop_loops", lambda _: set()),
+    "a repeated signal is a new one": replaced(
+        "shutdown.own_ends:Request", "begin", lambda *_: True
+    ),
     "loops that nobody holds are lost": replaced(
         "shutdown.own_ends", "LEFT", WeakSet()
     ),

@@ -161,6 +161,21 @@ FAILS = {
         "protocols_without_tasks_lose_their_idle_connections",
         {"make": "tcp", "hold": "async with serve_forever"},
     ),
+    "all paths through gatherings are walked": (
+        "own_loop_ends",
+        "gathers_of_shared_tasks_are_unwound_in_time",
+        {},
+    ),
+    "goodbyes are waited for": (
+        "tls",
+        "a_client_that_never_answers_the_goodbye_holds_nothing",
+        {"hold": "serve_forever"},
+    ),
+    "a repeated signal is a new one": (
+        "own_loop_ends",
+        "a_repeated_termination_does_not_cut_the_programs_own_cleanup",
+        {"again": TERM},
+    ),
     "children of a task group are asked too": (
         "main_first",
         "children_of_a_task_group_are_cancelled_once",
@@ -558,6 +573,7 @@ FAILS = {
     ),
 }
 UNDER_QUIESCE_RUN = {
+    "a repeated signal is a new one",
     "a repeated signal is new to who called run",
     "signals are not kept from our own threads",
     "what a runner ends is an open loop",
