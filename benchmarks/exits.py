@@ -28,7 +28,8 @@ RUNNERS = {
 }
 CLEANUPS = {"finally": "cleaned += 1", "finally, 10 ms": "await asyncio.sleep(0.01)"}
 COUNTS = (1_000, 10_000, 100_000)
-# The issue's bar: so many times as fast as asyncio.run at the largest count.
+# The issue's bar: so many times as fast as asyncio.run at the largest count. At no
+# count is another loop to be faster.
 BAR = 2.0
 
 PROGRAM = """
@@ -93,7 +94,8 @@ def measured(cleanup: str, count: int, names: list[str], rounds: int) -> dict[st
             memory[name] = min(memory[name], most)
     ratio = seconds["asyncio"] / seconds["quiesce"]
     lean = memory["quiesce"] <= memory["asyncio"]
-    met = lean and ratio >= (BAR if count == max(COUNTS) else 1.0)
+    first = seconds["quiesce"] <= min(seconds.values())
+    met = lean and first and ratio >= (BAR if count == max(COUNTS) else 1.0)
     shown = "  ".join(
         f"{name} {seconds[name]:6.3f} s {memory[name] / 1024:5.0f} MiB"
         for name in names

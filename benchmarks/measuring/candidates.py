@@ -23,6 +23,8 @@ class Candidate:
     program_imports: str = "asyncio"
     interpreted: bool = False
     """Whether Task and Future must be plain Python, not compiled."""
+    watched: bool = False
+    """Whether ``quiesce.run`` and its watchdog see to the end of what is measured."""
 
 
 STOCK = Candidate("quiesce", "quiesce")
@@ -37,6 +39,9 @@ ALL = {
     candidate.name: candidate
     for candidate in (STOCK, OWN, *PEERS, INTERPRETED, PURE_ASYNCIO)
 }
+
+WATCHED = Candidate("quiesce.run", "quiesce", watched=True)
+"""Only for counting: it has a loop for each run."""
 
 
 class PurePythonLoop(asyncio.SelectorEventLoop):

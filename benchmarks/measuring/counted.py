@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sys
+from typing import TYPE_CHECKING
 
 from measuring import candidates
 from measuring.child import BY_KEY, Measured, rounded
+
+if TYPE_CHECKING:
+    from task_operations import Operation
 
 WARM_UP = 2_000
 
 
 def main(name: str, key: str, count: str) -> None:
     """Run the operation ``key`` on the candidate ``name``, ``count`` times."""
-    measured = Measured(candidates.ALL[name])
     operation = BY_KEY[key]
-    measured.run(operation, rounded(WARM_UP, operation.multiple))
-    measured.run(operation, int(count))
+    counts = [rounded(WARM_UP, operation.multiple), int(count)]
+    if name == candidates.WATCHED.name:
+        run_watched(operation, counts)
+        return
+    measured = Measured(candidates.ALL[name])
+    for each in counts:
+        measured.run(operation, each)
     measured.loop.close()
+
+
+def run_watched(operation: Operation, counts: list[int]) -> None:
+    """Run the operation so many times, under the watchdog of `quiesce.run`."""
+    import quiesce
+
+    os.environ["QUIESCE_WATCHDOG_MS"] = "1000"
+    for count in counts:
+        quiesce.run(operation.program(asyncio, count))
 
 
 if __name__ == "__main__":
