@@ -48,7 +48,10 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("operations", nargs="*", default=keys, help=f"of {keys}")
     parser.add_argument("--rounds", type=int, default=30, help="of the start")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if unknown := set(options.operations) - set(keys):
+        parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(keys)}")
+    return options
 
 
 def costs_little(key: str) -> bool:
