@@ -207,6 +207,25 @@ async def test_a_generator_is_where_it_stopped():
     assert found.where.line == line_of("# where it stopped")
 
 
+@in_loop
+async def test_of_many_generators_at_one_line_the_first_few_are_described():
+    async def counts():
+        yield 1  # the first stop
+        yield 2  # the second one
+
+    generators = [counts() for _ in range(100)]
+    for generator in generators:
+        await anext(generator)
+    await anext(generators[0])
+    found = survivors.of_generators(generators)
+    for generator in generators:
+        await generator.aclose()
+    assert sum(1 + survivor.more for survivor in found) == 100
+    assert len(found) < 20
+    lines = {survivor.where.line for survivor in found}
+    assert lines == {line_of("# the first stop"), line_of("# the second one")}
+
+
 def test_a_connection_shows_its_peer_and_what_is_queued():
     async def main():
         server = await asyncio.start_server(

@@ -29,10 +29,12 @@ def to_end(loop: Any) -> list[Any]:
     return [child for child in running(loop) if not is_on_its_own(child)]
 
 
-def terminate(loop: Any) -> None:
-    """Ask the children to end, by SIGTERM."""
+def terminate(loop: Any, asked: set[Any]) -> None:
+    """Ask the children to end, by SIGTERM, but for those in `asked`; add them to it."""
     for child in to_end(loop):
-        child.terminate()
+        if child not in asked:
+            asked.add(child)
+            child.terminate()
 
 
 def kill(loop: Any) -> None:

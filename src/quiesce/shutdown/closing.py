@@ -1,8 +1,8 @@
 """What happens once the tasks are done: everything else that the loop has is closed.
 
 Generators come first, because their cleanup may need the rest. Connections, children
-and the threads of the default executor then end side by side; what is not over shortly
-before the deadline is aborted and killed.
+and the threads of the default executor then end side by side, and beside generators
+that take long; what is not over shortly before the deadline is aborted and killed.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 GENERATORS_SHARE = 0.5
 # Seconds for aborted connections and killed children to be over.
 LAST_MOMENTS = 0.15
+# Seconds for tasks that are asked only when the time for tasks is over.
+MOMENT = 0.005
 
 
 def close_all(sequence: Sequence) -> None:
     """Close what `sequence.loop` has beside tasks."""
     close_generators(sequence)
     end_late_tasks(sequence)
+    begin_to_close(sequence)
     loop = sequence.loop
     until = max(sequence.budget.deadline - LAST_MOMENTS, time.monotonic())
-    sequence.is_closing = True
-    connections.close_connections(loop)
-    children.terminate(loop)
     end_pool(sequence, until)
     wait_until(sequence, lambda: has_ended(loop), until)
     sequence.note_cut_off()
@@ -50,10 +50,35 @@ def close_all(sequence: Sequence) -> None:
 
 
 def close_generators(sequence: Sequence) -> None:
-    """Close the suspended asynchronous generators, awaits included."""
-    budget = sequence.budget
-    share = GENERATORS_SHARE * budget.left()
-    sequence.run(sequence.loop.shutdown_asyncgens(), time.monotonic() + share)
+    """Close the suspended asynchronous generators, awaits included.
+
+    They have as long as tasks have. After their share the rest begins to end too.
+    """
+    closing = sequence.start_task(sequence.loop.shutdown_asyncgens())
+    share = GENERATORS_SHARE * sequence.budget.left()
+    if not sequence.wait_for([closing], time.monotonic() + share):
+        begin_to_close(sequence)
+        if not sequence.wait_for([closing], end_of_generators(sequence)):
+            sequence.note_unclosed()
+    sequence.end_task(closing)
+
+
+def end_of_generators(sequence: Sequence) -> float:
+    """Return when generators are cut that are not closed: in a hurry, at once."""
+    return time.monotonic() if sequence.hurried else sequence.budget.cut
+
+
+def begin_to_close(sequence: Sequence) -> None:
+    """Let connections, children and runs in the loop's threads begin to end.
+
+    The threads still take work, which a generator may need. Harmless if repeated.
+    """
+    loop = sequence.loop
+    sequence.is_closing = True
+    connections.close_connections(loop)
+    children.terminate(loop, sequence.terminated)
+    if isinstance(loop, Loop) and sequence.reason.ends_process:
+        all_runs.ask_those_of(loop.executor.pool)
 
 
 def end_late_tasks(sequence: Sequence) -> None:
@@ -64,7 +89,8 @@ def end_late_tasks(sequence: Sequence) -> None:
     asking.left = {task for task in late if not is_cleanup(task)}
     if asking.left:
         asking.ask(asking.left)
-        sequence.wait_for(asking.left, sequence.budget.cut)
+        until = max(sequence.budget.cut, time.monotonic() + MOMENT)
+        sequence.wait_for(asking.left, until)
 
 
 def end_pool(sequence: Sequence, until: float) -> None:
@@ -73,8 +99,6 @@ def end_pool(sequence: Sequence, until: float) -> None:
     if not isinstance(loop, Loop):
         sequence.run(loop.shutdown_default_executor(), until)
         return
-    if sequence.reason.ends_process and loop.executor.pool is not None:
-        all_runs.ask_those_of(loop.executor.pool)
     sequence.run(loop.executor.end(), until)
     if loop.executor.busy():
         loop.executor.give_up()

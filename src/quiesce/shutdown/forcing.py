@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Seconds that children have where the process ends at once.
 BETWEEN_SIGNALS = 0.1
 # The kinds of what was ended before, and noted then.
-CUT_OFF = frozenset({"child", "connection"})
+CUT_OFF = frozenset({"child", "connection", "async generator"})
 # Coroutines that refuse to be closed: to drop one is to be told so again, so they stay.
 UNCLOSED: list[Any] = []
 
@@ -73,7 +73,7 @@ def end_process(sequence: Sequence) -> NoReturn:
         sequence.report.forced(sequence.survivors())
     status = sequence.reason.forced_status
     sequence.report.write(status)
-    children.terminate(sequence.loop)
+    children.terminate(sequence.loop, set())
     time.sleep(BETWEEN_SIGNALS)
     children.kill(sequence.loop)
     exit_status.leave(status, sequence.reason.signum)

@@ -27,7 +27,7 @@ def remains_of(loop: Any, ours: set[Any], *, connected: bool) -> list[Survivor]:
         return [survivors.of_drain_step(*step)]
     left = survivors.of_tasks(pending_tasks(loop) - ours)
     if isinstance(loop, Loop):
-        left += map(survivors.of_generator, loop.async_generators.unclosed())
+        left += survivors.of_generators(loop.async_generators.unclosed())
         left += map(survivors.of_child, children.running(loop))
         left += map(survivors.of_thread, busy_threads(loop))
         if connected:

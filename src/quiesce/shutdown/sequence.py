@@ -84,6 +84,8 @@ class Sequence:
         self.said_hurried = False
         # Everything is being closed, so that connections are waited for.
         self.is_closing = False
+        # Children that were asked to end.
+        self.terminated: set[Any] = set()
         self.forced = False
         # What was ended by force although it could have had more to do or to send.
         self.cut_off: list[Survivor] = []
@@ -204,20 +206,26 @@ class Sequence:
             self.said_slow = True
             self.report.slow(self.survivors())
 
-    def run(self, coroutine: Any, until: float) -> Any:
-        """Run `coroutine` as a task of ours until the moment `until`; return the task.
+    def run(self, coroutine: Any, until: float) -> None:
+        """Run `coroutine` as a task of ours; cancel it at the moment `until`."""
+        task = self.start_task(coroutine)
+        self.wait_for([task], until)
+        self.end_task(task)
 
-        One that is not done by then is cancelled.
-        """
+    def start_task(self, coroutine: Any) -> Any:
+        """Return a task of ours for `coroutine`, which `end_task` ends."""
         task = task_in_spite_of_it(self.loop, coroutine)
         self.asking.ours.add(task)
-        if not self.wait_for([task], until):
+        return task
+
+    def end_task(self, task: Any) -> None:
+        """Cancel a task of ours if it is not done, and report its failure."""
+        if not task.done():
             task.cancel()
             self.wait_for([task], time.monotonic() + FIRST_LOOK)
             task._log_destroy_pending = False
         if task.done() and not task.cancelled() and task.exception() is not None:
             report_failure(self.loop, task)
-        return task
 
     # -- what is left
 
@@ -233,6 +241,12 @@ class Sequence:
                 or (self.is_closing and connections.open_transports(loop))
             )
         )
+
+    def note_unclosed(self) -> None:
+        """Describe the generators that are about to be cut while they are closed."""
+        if isinstance(self.loop, Loop):
+            unclosed = self.loop.async_generators.unclosed()
+            self.cut_off += survivors.of_generators(unclosed)
 
     def note_cut_off(self) -> None:
         """Describe the children that do not end and the connections that do not empty.

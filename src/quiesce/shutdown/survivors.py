@@ -263,6 +263,20 @@ def of_generator(generator: Any) -> Survivor:
     )
 
 
+def of_generators(generators: Iterable[Any]) -> list[Survivor]:
+    """Describe many generators: of those at one line the first few, with a count."""
+    alike: dict[Any, list[Any]] = {}
+    for generator in generators:
+        line = getattr(getattr(generator, "ag_frame", None), "f_lineno", None)
+        state = (getattr(generator, "ag_code", None), line)
+        alike.setdefault(state, []).append(generator)
+    found: list[Survivor] = []
+    for some in alike.values():
+        found += map(of_generator, some[:ONE_BY_ONE])
+        found[-1].more = max(0, len(some) - ONE_BY_ONE)
+    return found
+
+
 @whatever_happens("connection")
 def of_connection(transport: Any) -> Survivor:
     """Describe an open transport: its peer, and the bytes that are still to be sent."""

@@ -152,6 +152,16 @@ def joins_for_ever(_):
         thread.join()
 
 
+@changes
+def repeatedly(former):
+    """Let it be forgotten which children were asked."""
+
+    def terminate(loop, _):
+        former(loop, set())
+
+    return terminate
+
+
 def closes_nothing(sequence, _):
     sequence.loop.stop()
 
@@ -227,6 +237,12 @@ MUTANTS = {
     "generators have all the time that is left": replaced(
         "shutdown.closing", "GENERATORS_SHARE", 1.0
     ),
+    "generators have only their share": replaced(
+        "shutdown.closing", "end_of_generators", lambda _: 0.0
+    ),
+    "generators that are cut are not named": replaced(
+        "shutdown.sequence:Sequence", "note_unclosed"
+    ),
     "late tasks are not ended": replaced("shutdown.closing", "end_late_tasks"),
     "the loop's pool is not waited for": replaced("shutdown.closing", "end_pool"),
     "no thread of the loop is given up": replaced(
@@ -244,6 +260,9 @@ MUTANTS = {
     ),
     "children of the loop are not asked to end": replaced(
         "shutdown.children", "terminate"
+    ),
+    "children of the loop are asked once more": replaced(
+        "shutdown.children", "terminate", repeatedly
     ),
     "children of the loop are only asked to end": replaced("shutdown.children", "kill"),
     "children that may stay are not let go": replaced("shutdown.children", "let_go"),

@@ -80,6 +80,101 @@ def test_one_that_hangs_is_forced_and_named(scenario, end):
     assert outcome.status == 70 if signum is None else outcome.tells_force(signum)
 
 
+# Main drops what is its own when it ends, and a task closes that.
+HELD = """
+    global held
+    held = numbers()
+    await anext(held)
+"""
+LONG_GRACE = 3.0
+# 65 % of it.
+LONG = """
+    try:
+        yield 1
+    finally:
+        await asyncio.sleep(1.95)
+        log(name)
+"""
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_long_cleanup_within_the_grace_is_not_cut_short(scenario, end):
+    outcome = ended(scenario, LONG, HELD, end, grace=LONG_GRACE)
+    assert outcome.log == (["main"] if ENDS[end][1] else []) + ["generator"]
+    assert tells(outcome, end)
+    assert outcome.is_silent
+
+
+def test_connections_end_beside_a_long_cleanup(scenario):
+    use = """
+    class Idle(asyncio.Protocol):
+        def connection_lost(self, error):
+            log("lost")
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+    await loop.create_connection(Idle, *server.sockets[0].getsockname())
+    """
+    outcome = ended(scenario, LONG, use + HELD, "SIGTERM", grace=LONG_GRACE)
+    assert outcome.log == ["main", "lost", "generator"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent
+
+
+def test_a_long_cleanup_may_use_a_thread_at_last(scenario):
+    generator = """
+    try:
+        yield 1
+    finally:
+        await asyncio.sleep(1.95)
+        log(await asyncio.to_thread(str, "from a thread"))
+    """
+    outcome = ended(scenario, generator, HELD, grace=LONG_GRACE)
+    assert outcome.log == ["from a thread"]
+    assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_one_whose_cleanup_is_cut_is_named_and_the_status_tells(scenario, end):
+    generator = """
+    try:
+        yield 1
+    finally:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            log("cut")
+    """
+    outcome = ended(scenario, generator, HELD, end, grace=GRACE)
+    assert outcome.log[-1] == "cut"
+    assert "quiesce:   async generator numbers() at" in outcome.err
+    assert outcome.gone_within(GRACE + 1)
+    signum = ENDS[end][1]
+    assert outcome.status == 70 if signum is None else outcome.tells_force(signum)
+
+
+def test_a_later_ctrl_c_cuts_and_names_one(scenario):
+    generator = """
+    try:
+        yield 1
+    finally:
+        # Two Ctrl-C within half a second are one.
+        await asyncio.sleep(0.6)
+        say("later")
+        await asyncio.sleep(3600)
+    """
+    text = filled(PROGRAM, generator=generator, use=HELD, end=ENDS["SIGINT"][0])
+    with scenario.start(text) as program:
+        program.wait_for()
+        program.send(signal.SIGINT)
+        program.wait_for("later")
+        program.send(signal.SIGINT)
+        outcome = program.end()
+    assert outcome.err.count("did not end in time: async generator numbers()") == 1
+    assert outcome.gone_within(1.5)
+    assert outcome.tells(signal.SIGINT)
+
+
 def test_one_that_hangs_keeps_no_other_from_its_cleanup(scenario):
     use = """
     async def hangs():

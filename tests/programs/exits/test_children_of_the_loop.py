@@ -49,6 +49,19 @@ print("begun", flush=True)
 while True:
     time.sleep(0.05)
 '''
+# It says how often it was asked.
+SLOW = '''
+import os, signal, time
+def end(*_):
+    os.write(asked, b"asked ")
+    global until
+    until = until or time.monotonic() + 0.8
+asked, until = os.open("asked", os.O_CREAT | os.O_APPEND | os.O_WRONLY), None
+signal.signal(signal.SIGTERM, end)
+print("begun", flush=True)
+while until is None or time.monotonic() < until:
+    time.sleep(0.05)
+'''
 
 async def main():
     {begin}
@@ -102,6 +115,30 @@ def test_one_has_time_to_end_also_where_a_generator_uses_up_its_own(scenario):
     assert "hangs" in outcome.err
     assert outcome.tells_force(signal.SIGTERM)
     assert outcome.gone_within(GRACE + 1)
+    assert outcome.left_behind == []
+
+
+def test_one_is_asked_once_beside_the_long_cleanup_of_a_generator(scenario):
+    begin = """
+    async def generates():
+        try:
+            yield
+        finally:
+            # 65 % of the grace.
+            await asyncio.sleep(1.95)
+            log("generator")
+
+    global held
+    held = generates()
+    await anext(held)
+    child = await python(SLOW, stdout=PIPE)
+    await child.stdout.readline()
+    atexit.register(lambda: log(open("asked").read()))
+    """
+    outcome = scenario.interrupted(program(begin), by=signal.SIGTERM, grace=3)
+    assert outcome.log == ["main", "generator", "zombies: []", "asked "]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent
     assert outcome.left_behind == []
 
 

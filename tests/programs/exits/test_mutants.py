@@ -196,6 +196,16 @@ FAILS = {
         "one_has_time_to_end_also_where_a_generator_uses_up_its_own",
         {},
     ),
+    "generators have only their share": (
+        "async_generators",
+        "a_long_cleanup_within_the_grace_is_not_cut_short",
+        {"end": "SIGTERM"},
+    ),
+    "generators that are cut are not named": (
+        "async_generators",
+        "one_whose_cleanup_is_cut_is_named_and_the_status_tells",
+        {"end": "SIGTERM"},
+    ),
     "late tasks are not ended": (
         "async_generators",
         "a_task_that_the_cleanup_of_one_leaves_behind_is_ended_too",
@@ -230,6 +240,11 @@ FAILS = {
         "children_of_the_loop",
         "one_that_heeds_sigterm_has_time_for_it",
         {"signum": TERM},
+    ),
+    "children of the loop are asked once more": (
+        "children_of_the_loop",
+        "one_is_asked_once_beside_the_long_cleanup_of_a_generator",
+        {},
     ),
     "children of the loop are only asked to end": (
         "children_of_the_loop",
