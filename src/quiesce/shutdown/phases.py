@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from quiesce.shutdown import closing, connections, ending, forcing, service_manager
-from quiesce.shutdown.asking import awaited_tasks, held_by_connections
+from quiesce.shutdown.asking import EVERYBODY_AT, awaited_tasks, held_by_connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from quiesce.shutdown.budget import Budget
     from quiesce.shutdown.sequence import Sequence
 
 # How long main may unwind alone: so many seconds, or this share of the grace.
@@ -62,10 +63,9 @@ def end_main(sequence: Sequence) -> None:
     budget, asking = sequence.budget, sequence.asking
     asking.ask([sequence.main])
     if not sequence.main_only:
-        limit = min(MAIN_ALONE, MAIN_ALONE_SHARE * budget.grace)
         sequence.wait_for(
             [sequence.main],
-            min(budget.began_at + limit, budget.cut),
+            end_of_mains_time(budget),
             enough=lambda: is_held_by_connections(sequence),
         )
         return
@@ -75,6 +75,21 @@ def end_main(sequence: Sequence) -> None:
         sequence.wait_for([sequence.main], asking.next_moment())
     if not sequence.main.done():
         sequence.forced = True
+
+
+def end_of_mains_time(budget: Budget) -> float:
+    """Return until when main may unwind alone, if it begins to now.
+
+    That may be late: after drain steps, or where the loop was blocked. Then the other
+    tasks have at least as long until all are asked once more, or, if that time has come
+    already, until the wait for tasks ends.
+    """
+    now = time.monotonic()
+    limit = min(MAIN_ALONE, MAIN_ALONE_SHARE * budget.grace)
+    end = min(budget.at(EVERYBODY_AT), budget.cut)
+    if end <= now:
+        end = max(budget.cut, now)
+    return min(now + limit, (now + end) / 2)
 
 
 def is_held_by_connections(sequence: Sequence) -> bool:

@@ -11,6 +11,7 @@ import functools
 import os
 import signal
 import sys
+import time
 import traceback
 from importlib import import_module
 from weakref import WeakSet
@@ -206,6 +207,16 @@ MUTANTS = {
     # inside them
     "sockets go on listening": replaced("shutdown.connections", "stop_accepting"),
     "main is never alone": replaced("shutdown.phases", "MAIN_ALONE", 0.0),
+    "main's time alone begins with the end": replaced(
+        "shutdown.phases",
+        "end_of_mains_time",
+        lambda budget: budget.began_at + min(1.0, 0.25 * budget.grace),
+    ),
+    "a late main leaves the rest no time": replaced(
+        "shutdown.phases",
+        "end_of_mains_time",
+        lambda budget: time.monotonic() + min(1.0, 0.25 * budget.grace),
+    ),
     "main waits alone for connections": replaced(
         "shutdown.phases", "is_held_by_connections", lambda *_: False
     ),

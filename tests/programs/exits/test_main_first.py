@@ -11,35 +11,59 @@ from tests.programs.exits.scenario import filled
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 CLASSES = {"own tasks": "", "asyncio.Task": "asyncio_tasks()"}
+USES_A_BACKGROUND_TASK = """
+async def database(requests):
+    try:
+        while True:
+            reply = await requests.get()
+            await asyncio.sleep(0.05)
+            reply.set_result("saved")
+    finally:
+        log("database closed")
+
+async def main():
+    requests = asyncio.Queue()
+    asyncio.create_task(database(requests))
+    await asyncio.sleep(0)
+    {before}
+    say()
+    {blocks}
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        reply = asyncio.get_running_loop().create_future()
+        requests.put_nowait(reply)
+        log(await reply)
+
+run(main())
+"""
 
 
 @pytest.mark.parametrize("signum", SIGNALS)
 def test_mains_cleanup_may_use_a_background_task(scenario, signum):
-    text = """
-    async def database(requests):
-        try:
-            while True:
-                reply = await requests.get()
-                await asyncio.sleep(0.05)
-                reply.set_result("saved")
-        finally:
-            log("database closed")
-
-    async def main():
-        requests = asyncio.Queue()
-        asyncio.create_task(database(requests))
-        await asyncio.sleep(0)
-        say()
-        try:
-            await asyncio.sleep(3600)
-        finally:
-            reply = asyncio.get_running_loop().create_future()
-            requests.put_nowait(reply)
-            log(await reply)
-
-    run(main())
-    """
+    text = filled(USES_A_BACKGROUND_TASK, before="", blocks="")
     outcome = scenario.interrupted(text, by=signum)
+    assert outcome.log == ["saved", "database closed"]
+    assert outcome.tells(signum)
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_mains_cleanup_may_use_a_background_task_after_a_drain_step(scenario, signum):
+    drains = "import quiesce\nquiesce.shutdown.drain(asyncio.sleep, 1.2)"
+    text = filled(USES_A_BACKGROUND_TASK, before=drains, blocks="")
+    outcome = scenario.interrupted(text, by=signum)
+    assert outcome.log == ["saved", "database closed"]
+    assert outcome.tells(signum)
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_mains_cleanup_may_use_a_background_task_after_a_block(scenario, signum):
+    blocks = f"""
+    os.kill(os.getpid(), {int(signum)})
+    time.sleep(1.1)
+    """
+    text = filled(USES_A_BACKGROUND_TASK, before="", blocks=blocks)
+    outcome = scenario.ended(text)
     assert outcome.log == ["saved", "database closed"]
     assert outcome.tells(signum)
 
@@ -272,6 +296,32 @@ def test_main_is_alone_for_a_second_or_a_quarter_of_a_little_grace(
     began, ended = map(float, outcome.log[:2])
     assert 0.9 * alone < ended - began < alone + 0.9
     assert outcome.log[2:] == ["main"]
+    assert outcome.tells(signum)
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_main_after_a_long_drain_leaves_time_for_the_cleanups_of_the_rest(
+    scenario, signum
+):
+    text = """
+    import quiesce
+
+    async def main():
+        # Half of the grace is for drain steps, this is a little less.
+        quiesce.shutdown.drain(asyncio.sleep, 1.8)
+        background = start("background", 0.35)
+        await asyncio.sleep(0)
+        say()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.wait([background])
+            log("main")
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, by=signum, grace=4)
+    assert outcome.log == ["background", "main"]
     assert outcome.tells(signum)
 
 

@@ -116,6 +116,16 @@ FAILS = {
         "mains_cleanup_may_use_a_background_task",
         {"signum": INT},
     ),
+    "main's time alone begins with the end": (
+        "main_first",
+        "mains_cleanup_may_use_a_background_task_after_a_drain_step",
+        {"signum": TERM},
+    ),
+    "a late main leaves the rest no time": (
+        "main_first",
+        "a_main_after_a_long_drain_leaves_time_for_the_cleanups_of_the_rest",
+        {"signum": TERM},
+    ),
     "main waits alone for connections": (
         "main_first",
         "a_main_that_waits_for_connections_holds_up_nothing",
