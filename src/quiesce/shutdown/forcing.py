@@ -86,7 +86,12 @@ def what_is_left(sequence: Sequence) -> list[Survivor]:
     """
     left = list(sequence.cut_off)
     if sequence.has_survivors():
-        left += [each for each in sequence.survivors() if each.kind not in CUT_OFF]
+        noted = set(map(identity, left))
+        left += [
+            each
+            for each in sequence.survivors()
+            if each.kind not in CUT_OFF and identity(each) not in noted
+        ]
     if left:
         named = {each.pid for each in left}
         running = map(of_child, children.running(sequence.loop))

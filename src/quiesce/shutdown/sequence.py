@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from quiesce.core.task_factory import task_in_spite_of_it
 from quiesce.loop import Loop
 from quiesce.shutdown import children, connections, survivors
-from quiesce.shutdown.asking import Asking
+from quiesce.shutdown.asking import Asking, is_cleanup
 from quiesce.shutdown.budget import AT_ONCE
 from quiesce.shutdown.phases import PHASES, REST
 from quiesce.shutdown.reason import EXITED, Reason
@@ -247,6 +247,10 @@ class Sequence:
         if isinstance(self.loop, Loop):
             unclosed = self.loop.async_generators.unclosed()
             self.cut_off += survivors.of_generators(unclosed)
+            return
+        # Of another make's generators only the tasks that close them are known.
+        closing = filter(is_cleanup, self.asking.pending())
+        self.cut_off += survivors.of_tasks(closing)
 
     def note_cut_off(self) -> None:
         """Describe the children that do not end and the connections that do not empty.

@@ -153,6 +153,26 @@ def test_one_whose_cleanup_is_cut_is_named_and_the_status_tells(scenario, end):
     assert outcome.status == 70 if signum is None else outcome.tells_force(signum)
 
 
+@pytest.mark.ways("quiesce.run")
+def test_one_that_is_cut_is_named_once_also_on_another_loop(scenario):
+    generator = """
+    try:
+        yield 1
+    finally:
+        {cleanup}
+    """
+    for cleanup in ("await asyncio.sleep(3600)", "await never_ends()"):
+        numbers = filled(generator, cleanup=cleanup)
+        text = filled(PROGRAM, generator=numbers, use=HELD, end="return").replace(
+            "run(main())", "run(main(), loop_factory=asyncio.SelectorEventLoop)"
+        )
+        outcome = scenario.ended(text, grace=GRACE)
+        assert "; left: 1 task\n" in outcome.err
+        assert "in numbers\n" in outcome.err
+        assert outcome.status == 70
+        assert outcome.gone_within(GRACE + 1)
+
+
 def test_a_later_ctrl_c_cuts_and_names_one(scenario):
     generator = """
     try:
