@@ -9,8 +9,10 @@ asked again but by insisting:
 - at three quarters of it everybody, also those that are shielded.
 
 Until then a shielded job is spared, with all that it waits for; and so is whatever a
-cleanup waits for. The children of a task group are left to the task that has the group:
-it cancels them itself, once, when it is told.
+cleanup waits for: what it awaits or gathers, and what was begun since the end began, by
+whatever means it waits. A task that is older and that a cleanup only watches, as by
+``wait``, is asked like any other. The children of a task group are left to the task
+that has the group: it cancels them itself, once, when it is told.
 
 The tasks are kept here and in no variable of the functions that run the loop: a task
 holds the exception that ended it, and the exception, by its traceback, the frames of
@@ -29,6 +31,7 @@ from quiesce.core.cancel_request import CancelRequest, requesting
 from quiesce.core.running import pending_tasks
 from quiesce.core.shielding import is_shielded
 from quiesce.shutdown.in_flight import is_cleaning_up
+from quiesce.shutdown.wait_graph import WaitGraph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -57,10 +60,13 @@ class Asking:
         self.insisted = 0
         # The tasks that were pending at the last look.
         self.left: set[Any] = set()
+        # Those of them that are older than the end.
+        self.before: set[Any] = set()
 
     def forget(self) -> None:
         """Hold no task any longer."""
         self.left = set()
+        self.before = set()
         self.ours.clear()
         self.asked.clear()
         self.shielded.clear()
@@ -68,6 +74,7 @@ class Asking:
     def look(self) -> bool:
         """Look who is left now; tell whether anybody is."""
         self.left = self.pending()
+        self.before &= self.left
         return bool(self.left)
 
     @property
@@ -77,9 +84,10 @@ class Asking:
             return self.left
         return self.left & self.asked or self.left
 
-    def note_shielded(self) -> None:
-        """Remember who is shielded, before the first is asked and shields are gone."""
-        self.shielded.update(filter(is_shielded, self.pending()))
+    def begin(self) -> None:
+        """Remember who is there and who is shielded, before the first is asked."""
+        self.before = self.pending()
+        self.shielded.update(filter(is_shielded, self.before))
 
     def pending(self) -> set[Any]:
         """Return the tasks that are not done."""
@@ -143,17 +151,13 @@ class Asking:
     def spared(self) -> set[Any]:
         """Return who is shielded, and what they and cleanups wait for."""
         left, asked = self.left, self.asked
-        spared: set[Any] = set()
+        graph = WaitGraph(left - asked)
+        shielded: set[Any] = set()
         if self.insisted < len(INSISTENCE):
             self.shielded.update(filter(is_shielded, left))
-            spared |= (self.shielded & left) - asked
-        todo = [*spared, *(left & asked)]
-        while todo:
-            for awaited in awaited_tasks(todo.pop()):
-                if awaited not in spared and awaited in left:
-                    spared.add(awaited)
-                    todo.append(awaited)
-        return spared
+            shielded = (self.shielded & left) - asked
+        by_shielded = graph.awaited_by(shielded)
+        return shielded | by_shielded | graph.awaited_by(left & asked, but=self.before)
 
     # -- insisting
 

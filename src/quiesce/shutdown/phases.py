@@ -44,7 +44,7 @@ def drain(sequence: Sequence) -> None:
     loop, budget = sequence.loop, sequence.budget
     ending.begin(loop, budget, sequence.reason)
     service_manager.tell(at_once=sequence.reason.ends_process)
-    sequence.asking.note_shielded()
+    sequence.asking.begin()
     connections.stop_accepting(loop, leave_clients=not sequence.main_only)
     # A program that has registered steps has imported this.
     draining = sys.modules.get("quiesce.shutdown.draining")

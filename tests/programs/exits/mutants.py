@@ -232,6 +232,9 @@ MUTANTS = {
     "what cleanups wait for is not spared": replaced(
         "shutdown.asking:Asking", "spared", lambda _: set()
     ),
+    "only what a cleanup awaits itself is spared": replaced(
+        "shutdown.wait_graph:WaitGraph", "told_by", lambda *_: []
+    ),
     "main is alone for over a second": replaced("shutdown.phases", "MAIN_ALONE", 1e9),
     "idle connections hold who waits for them": replaced(
         "shutdown.phases", "closes_idle_connections"

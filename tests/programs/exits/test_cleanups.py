@@ -130,6 +130,100 @@ def test_what_a_cleanup_starts_and_awaits_is_not_cancelled(
     assert outcome.is_silent
 
 
+# Longer than main is alone, and than half of the grace.
+LONG = """
+import quiesce
+
+async def nap(name):
+    try:
+        await asyncio.sleep(2.4)
+    except asyncio.CancelledError:
+        log("cut short")
+        raise
+    log(name)
+
+async def naps():
+    {wait}
+    log("end")
+
+async def cleans_up():
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        await naps()
+
+async def main():
+    {tasks}
+    asyncio.get_running_loop().call_later(0.1, say)
+    {place}
+
+run(main())
+"""
+LONG_PLACES = {
+    "main": "await cleans_up()",
+    "the background": "asyncio.create_task(cleans_up())\nawait asyncio.sleep(3600)",
+    "a shielded job": "await asyncio.shield(naps())",
+}
+WAITS = {
+    "wait": """
+    await LIBRARY.wait([asyncio.create_task(nap(name)) for name in "ab"])
+    """,
+    "as_completed": """
+    for each in LIBRARY.as_completed([nap("a"), nap("b")]):
+        await each
+    """,
+    "wait_for": """
+    await LIBRARY.wait_for(LIBRARY.gather(nap("a"), nap("b")), 5)
+    """,
+    "gather of wait": """
+    async def waits(name):
+        async with asyncio.timeout(5):
+            await LIBRARY.wait([asyncio.create_task(nap(name))])
+    await LIBRARY.gather(waits("a"), waits("b"))
+    """,
+    "a group's task that waits": """
+    async def waits():
+        await LIBRARY.wait([asyncio.create_task(nap(name)) for name in "ab"])
+    async with asyncio.TaskGroup() as group:
+        group.create_task(waits())
+    """,
+    "a future that its callback sets": """
+    future = asyncio.get_running_loop().create_future()
+    tasks = asyncio.gather(nap("a"), nap("b"))
+    tasks.add_done_callback(lambda done: future.set_result(done.result()))
+    await future
+    """,
+}
+TASKS = {"own tasks": "", "asyncio.Task": "asyncio_tasks()"}
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("wait", WAITS)
+@pytest.mark.parametrize(
+    ("library", "tasks"),
+    [("asyncio", "own tasks"), ("asyncio", "asyncio.Task"), ("quiesce", "own tasks")],
+)
+def test_what_a_cleanup_waits_for_is_spared_however_it_waits(
+    scenario, wait, library, tasks
+):
+    text = filled(LONG, wait=WAITS[wait], place=LONG_PLACES["main"], tasks=TASKS[tasks])
+    text = text.replace("LIBRARY", library)
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=4)
+    assert sorted(outcome.log) == ["a", "b", "end"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent
+
+
+@pytest.mark.parametrize("place", LONG_PLACES)
+def test_what_a_cleanup_or_shielded_job_waits_for_has_time(scenario, place):
+    text = filled(LONG, wait=WAITS["wait"], place=LONG_PLACES[place], tasks="")
+    text = text.replace("LIBRARY", "asyncio")
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=4)
+    assert sorted(outcome.log) == ["a", "b", "end"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_a_lock_that_was_held_at_the_signal_can_be_taken_again(scenario, place):
     text = filled(PROGRAM, work=WORKS["locks"], place=PLACES[place])

@@ -161,6 +161,11 @@ FAILS = {
         "what_a_cleanup_awaits_is_not_asked_at_half_of_the_grace",
         {"tasks": "own tasks"},
     ),
+    "only what a cleanup awaits itself is spared": (
+        "cleanups",
+        "what_a_cleanup_or_shielded_job_waits_for_has_time",
+        {"place": "main"},
+    ),
     "main is alone for over a second": (
         "main_first",
         "main_is_alone_for_a_second_or_a_quarter_of_a_little_grace",
