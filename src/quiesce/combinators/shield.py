@@ -80,6 +80,9 @@ def report_failure(inner: asyncio.Future[Any]) -> None:
     """Report the exception of a future whose shield was cancelled before."""
     if inner.cancelled() or (error := inner.exception()) is None:
         return
+    if isinstance(error, asyncio.CancelledError):
+        # Of a gathering whose parts were cancelled.
+        return
     context = {
         "message": f"{type(error).__name__} exception in shielded future",
         "exception": error,

@@ -62,3 +62,21 @@ def mark_shielded(inner: Any) -> None:
     # A future of another make may refuse attributes.
     with contextlib.suppress(AttributeError):
         inner._is_shielded = True
+
+
+def say_nothing_if_cancelled(gathering: Any) -> None:
+    """Let nobody report that the parts of a shielded `gathering` were cancelled.
+
+    That is its exception then, which nobody is left to retrieve.
+    """
+    log = LOGS_FAILURE
+    if log is not None and not gathering.remove_done_callback(log):
+        log = None
+
+    def done(_: Any) -> None:
+        if isinstance(gathering._exception, asyncio.CancelledError):
+            gathering.exception()
+        elif log is not None:
+            log(gathering)
+
+    gathering.add_done_callback(done)

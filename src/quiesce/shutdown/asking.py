@@ -29,7 +29,7 @@ from quiesce.core.async_generators import close
 from quiesce.core.awaited_by import waiters
 from quiesce.core.cancel_request import CancelRequest, requesting
 from quiesce.core.running import pending_tasks
-from quiesce.core.shielding import is_shielded
+from quiesce.core.shielding import is_shielded, say_nothing_if_cancelled
 from quiesce.shutdown.in_flight import is_cleaning_up
 from quiesce.shutdown.wait_graph import WaitGraph
 
@@ -88,6 +88,7 @@ class Asking:
         """Remember who is there and who is shielded, before the first is asked."""
         self.before = self.pending()
         self.shielded.update(filter(is_shielded, self.before))
+        self.shielded |= WaitGraph(self.before).shielded()
 
     def pending(self) -> set[Any]:
         """Return the tasks that are not done."""
@@ -114,6 +115,8 @@ class Asking:
         A request that went down a chain of waits has reached all that are in it.
         """
         before = {task: requests_of(task) for task in outermost_first(list(tasks))}
+        for gathering in WaitGraph(before).shielded_gatherings():
+            say_nothing_if_cancelled(gathering)
         told: set[Any] = set()
         with requesting(self.request("once more")):
             for task, requests in before.items():
@@ -155,6 +158,7 @@ class Asking:
         shielded: set[Any] = set()
         if self.insisted < len(INSISTENCE):
             self.shielded.update(filter(is_shielded, left))
+            self.shielded |= graph.shielded()
             shielded = (self.shielded & left) - asked
         by_shielded = graph.awaited_by(shielded)
         return shielded | by_shielded | graph.awaited_by(left & asked, but=self.before)

@@ -18,6 +18,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core.awaited_by import held_by
+from quiesce.core.shielding import is_shielded
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
@@ -82,6 +83,22 @@ class WaitGraph:
             found |= new
             left += new
         return found
+
+    def shielded_gatherings(self) -> list[Any]:
+        """Return the gatherings that are shielded themselves."""
+        return [
+            each for each in filter(is_gathering, self.tellers) if is_shielded(each)
+        ]
+
+    def shielded(self) -> set[Any]:
+        """Return the tasks that are parts of a gathering that is shielded."""
+        found: set[Any] = set()
+        left = self.shielded_gatherings()
+        while left:
+            new = {part for part in self.tellers[left.pop()] if part not in found}
+            found |= new
+            left += filter(is_gathering, new)
+        return set(filter(is_task, found))
 
 
 def told_by_object(callback: Any) -> list[Any]:

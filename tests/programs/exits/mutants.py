@@ -235,6 +235,12 @@ MUTANTS = {
     "only what a cleanup awaits itself is spared": replaced(
         "shutdown.wait_graph:WaitGraph", "told_by", lambda *_: []
     ),
+    "the parts of a shielded gathering are asked": replaced(
+        "shutdown.wait_graph:WaitGraph", "shielded_gatherings", lambda _: []
+    ),
+    "the end of a shielded gathering is reported": replaced(
+        "shutdown.asking", "say_nothing_if_cancelled"
+    ),
     "main is alone for over a second": replaced("shutdown.phases", "MAIN_ALONE", 1e9),
     "idle connections hold who waits for them": replaced(
         "shutdown.phases", "closes_idle_connections"

@@ -166,6 +166,16 @@ FAILS = {
         "what_a_cleanup_or_shielded_job_waits_for_has_time",
         {"place": "main"},
     ),
+    "the parts of a shielded gathering are asked": (
+        "shielded",
+        "the_jobs_of_a_shielded_gathering_are_spared",
+        {"shield": "asyncio.shield", "place": "main", "tasks": "own tasks"},
+    ),
+    "the end of a shielded gathering is reported": (
+        "shielded",
+        "the_jobs_of_a_shielded_gathering_that_go_on_are_cancelled_in_silence",
+        {"shield": "asyncio.shield", "tasks": "own tasks"},
+    ),
     "main is alone for over a second": (
         "main_first",
         "main_is_alone_for_a_second_or_a_quarter_of_a_little_grace",

@@ -13,6 +13,10 @@ SHIELDS = {
     "asyncio.shield": "shield = asyncio.shield",
     "quiesce.shield": "import quiesce\nshield = quiesce.shield",
 }
+GATHERS = {
+    "asyncio.shield": "gather = asyncio.gather",
+    "quiesce.shield": "gather = quiesce.gather",
+}
 CLASSES = {"own tasks": "", "asyncio.Task": "asyncio_tasks()"}
 # Either the program knows of quiesce, or it has the standard library's shield alone.
 BOTH = pytest.mark.ways("quiesce.run", "quiesce run")
@@ -167,6 +171,76 @@ def test_a_shielded_job_is_cancelled_at_three_quarters_of_the_grace(
     outcome = scenario.interrupted(text, grace=4)
     assert outcome.log == ["in time"]
     assert outcome.tells(signal.SIGINT)
+
+
+GATHERING = """
+{shield}
+{gather}
+
+async def job(name, seconds):
+    try:
+        await asyncio.sleep(seconds)
+        log(name)
+    except asyncio.CancelledError:
+        log(f"{name} cancelled")
+        raise
+
+async def waits(seconds):
+    await shield(gather(job("a", seconds), gather(job("b", seconds))))
+
+async def main():
+    {tasks}
+    {place}
+
+run(main())
+"""
+
+
+def gathering(shield, place, seconds, tasks):
+    text = filled(
+        GATHERING,
+        shield=SHIELDS[shield],
+        gather=GATHERS[shield],
+        place=PLACES[place],
+        tasks=CLASSES[tasks],
+    )
+    return text.replace("{seconds}", str(seconds))
+
+
+@BOTH
+@pytest.mark.parametrize("shield", SHIELDS)
+@pytest.mark.parametrize("tasks", CLASSES)
+@pytest.mark.parametrize("place", PLACES)
+def test_the_jobs_of_a_shielded_gathering_are_spared(scenario, shield, place, tasks):
+    text = gathering(shield, place, 1.5, tasks)
+    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    assert sorted(outcome.log) == ["a", "b"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent
+
+
+@BOTH
+@pytest.mark.parametrize("shield", SHIELDS)
+def test_the_jobs_of_a_shielded_gathering_are_spared_when_main_returns(
+    scenario, shield
+):
+    text = gathering(shield, "a background task", 0.5, "own tasks")
+    outcome = scenario.ended(text.replace("await asyncio.sleep(3600)", "return"))
+    assert sorted(outcome.log) == ["a", "b"]
+    assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+@BOTH
+@pytest.mark.parametrize("shield", SHIELDS)
+@pytest.mark.parametrize("tasks", CLASSES)
+def test_the_jobs_of_a_shielded_gathering_that_go_on_are_cancelled_in_silence(
+    scenario, shield, tasks
+):
+    text = gathering(shield, "main", 3600, tasks)
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=2)
+    assert sorted(outcome.log) == ["a cancelled", "b cancelled"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent
 
 
 def test_a_shielded_job_that_cannot_end_is_forced(scenario):
