@@ -30,7 +30,7 @@ from quiesce.core.awaited_by import waiters
 from quiesce.core.cancel_request import CancelRequest, requesting
 from quiesce.core.running import pending_tasks
 from quiesce.core.shielding import is_shielded, say_nothing_if_cancelled
-from quiesce.shutdown.in_flight import is_cleaning_up
+from quiesce.shutdown.swallowing import coroutine_of, swallowers
 from quiesce.shutdown.wait_graph import WaitGraph
 
 if TYPE_CHECKING:
@@ -124,6 +124,10 @@ class Asking:
                     told.update(cancel(task))
                 self.asked.add(task)
 
+    def was_told(self, task: Any) -> bool:
+        """Tell whether `task` was asked to end, by us or by the program."""
+        return task in self.asked or requests_of(task) > 0
+
     def request(self, how: str) -> CancelRequest:
         """Return what all who are asked now are told: why the program ends."""
         return CancelRequest(f"the end ({self.sequence.reason})", how or None)
@@ -196,11 +200,8 @@ class Asking:
 
     def insist_on_swallowers(self, pending: set[Any]) -> None:
         """Ask again those that show no sign of a cleanup."""
-        self.ask_again(
-            task
-            for task in pending & self.asked
-            if is_cleaning_up(coroutine_of(task)) is False
-        )
+        told = filter(self.was_told, pending)
+        self.ask_again(swallowers(pending & self.asked, told))
 
     def insist_on_everybody(self, pending: set[Any]) -> None:
         """Ask everybody again."""
@@ -229,14 +230,6 @@ def is_cleanup(task: Any) -> bool:
 
 
 # A task factory may make tasks that have no more than the older methods.
-
-
-def coroutine_of(task: Any) -> Any:
-    """Return the coroutine of `task`; None where that cannot tell."""
-    try:
-        return task.get_coro()
-    except AttributeError:
-        return None
 
 
 def requests_of(task: Any) -> int:

@@ -17,7 +17,7 @@ import dis
 import functools
 from typing import TYPE_CHECKING, Any
 
-from quiesce.shutdown.await_chain import await_chain, frame_of
+from quiesce.shutdown.await_chain import PREFIXES, WRAPPERS, await_chain, frame_of
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -25,15 +25,16 @@ if TYPE_CHECKING:
 
 def is_cleaning_up(coroutine: Any) -> bool | None:
     """Tell whether an exception is in flight where `coroutine` waits; None: unknown."""
-    known = None
-    links, _ = await_chain(coroutine)
-    for frame in map(frame_of, links):
-        if frame is None:
-            continue
-        known = False
-        if is_in_handler(frame.f_code, frame.f_lasti):
+    links, last = await_chain(coroutine)
+    is_known = bool(links) and type(last).__name__ not in WRAPPERS
+    for link in links:
+        frame = frame_of(link)
+        if frame is None or type(link) not in PREFIXES:
+            # Compiled code has no such table.
+            is_known = False
+        elif is_in_handler(frame.f_code, frame.f_lasti):
             return True
-    return known
+    return False if is_known else None
 
 
 # Thousands of tasks often wait at one line.

@@ -100,6 +100,21 @@ class WaitGraph:
             left += filter(is_gathering, new)
         return set(filter(is_task, found))
 
+    def waiting_for(self, tasks: Iterable[Any], others: Iterable[Any]) -> set[Any]:
+        """Return what waits for `tasks`, among it those of `others` that do."""
+        awaiting: dict[Any, list[Any]] = {}
+        for task in others:
+            awaiting.setdefault(getattr(task, "_fut_waiter", None), []).append(task)
+        found: set[Any] = set()
+        left = list(tasks)
+        while left:
+            awaited = left.pop()
+            waiters = [*self.told(awaited), *awaiting.get(awaited, ())]
+            new = {each for each in waiters if each not in found}
+            found |= new
+            left += new
+        return found
+
 
 def told_by_object(callback: Any) -> list[Any]:
     """Return what a callback tells that is no plain function."""

@@ -241,6 +241,9 @@ MUTANTS = {
     "the end of a shielded gathering is reported": replaced(
         "shutdown.asking", "say_nothing_if_cancelled"
     ),
+    "who waits for a cleanup is asked again": replaced(
+        "shutdown.wait_graph:WaitGraph", "waiting_for", lambda *_: set()
+    ),
     "main is alone for over a second": replaced("shutdown.phases", "MAIN_ALONE", 1e9),
     "idle connections hold who waits for them": replaced(
         "shutdown.phases", "closes_idle_connections"

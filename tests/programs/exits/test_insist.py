@@ -259,7 +259,10 @@ def test_a_swallower_does_not_cut_the_cleanup_of_another(scenario):
     assert outcome.gone_within(2 + 1)
 
 
-def test_a_task_that_the_program_cancelled_and_that_swallowed_it_is_asked(scenario):
+@pytest.mark.parametrize("tasks", CLASSES)
+def test_a_task_that_the_program_cancelled_and_that_swallowed_it_is_asked(
+    scenario, tasks
+):
     text = """
     async def swallows():
         try:
@@ -269,6 +272,7 @@ def test_a_task_that_the_program_cancelled_and_that_swallowed_it_is_asked(scenar
         await sleeper("asked")
 
     async def main():
+        {tasks}
         task = asyncio.create_task(swallows())
         await asyncio.sleep(0)
         task.cancel()
@@ -276,9 +280,126 @@ def test_a_task_that_the_program_cancelled_and_that_swallowed_it_is_asked(scenar
 
     run(main())
     """
-    outcome = scenario.ended(text, grace=2)
+    outcome = scenario.ended(filled(text, tasks=CLASSES[tasks]), grace=2)
     assert (outcome.status, outcome.log) == (0, ["asked"])
     assert outcome.gone_within(2)
+
+
+@pytest.mark.parametrize("tasks", CLASSES)
+def test_one_that_left_its_loop_for_it_and_closes_something_has_time(scenario, tasks):
+    text = """
+    async def worker():
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                break
+        await asyncio.sleep(0.5)
+        log("closed")
+
+    async def main():
+        {tasks}
+        task = asyncio.create_task(worker())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0.05)
+
+    run(main())
+    """
+    outcome = scenario.ended(filled(text, tasks=CLASSES[tasks]))
+    assert (outcome.status, outcome.log) == (0, ["closed"])
+    assert outcome.is_silent
+
+
+UNWINDS = {
+    "that has not had its turn": """
+    await asyncio.sleep(3600)
+    """,
+    "that waits for a task": """
+    await asyncio.create_task(sleeper("cleaned up", 0.5))
+    """,
+    "that waits for a gathering": """
+    await asyncio.gather(sleeper("cleaned up", 0.5))
+    """,
+    "that waits for its group": """
+    async with asyncio.TaskGroup() as group:
+        group.create_task(sleeper("cleaned up", 0.5))
+    """,
+    "that waits for whom it cancelled": """
+    task = start("cleaned up", 0.5)
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:
+        task.cancel()
+    await asyncio.wait([task])
+    raise asyncio.CancelledError
+    """,
+}
+
+
+@pytest.mark.parametrize("unwinds", UNWINDS)
+@pytest.mark.parametrize("tasks", CLASSES)
+def test_a_task_that_unwinds_since_the_program_cancelled_it_is_not_asked(
+    scenario, unwinds, tasks
+):
+    text = """
+    async def unwinds():
+        {unwinds}
+
+    async def background():
+        try:
+            await unwinds()
+        finally:
+            log(asyncio.current_task().cancelling())
+
+    async def main():
+        {tasks}
+        task = asyncio.create_task(background())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        {turns}
+
+    run(main())
+    """
+    has_turn = unwinds != "that has not had its turn"
+    turns = "await asyncio.sleep(0.05)" if has_turn else ""
+    text = filled(text, unwinds=UNWINDS[unwinds], tasks=CLASSES[tasks], turns=turns)
+    outcome = scenario.ended(text)
+    assert outcome.log[-1] == "1"
+    assert outcome.log[:-1] in ([], ["cleaned up"])
+    assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+@pytest.mark.parametrize("waits", ["create_task", "gather"])
+@pytest.mark.parametrize("tasks", CLASSES)
+def test_a_task_that_waits_for_the_cleanup_of_another_is_not_asked_at_half(
+    scenario, waits, tasks
+):
+    text = """
+    async def background():
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(2.5)
+            log("cleaned up")
+
+    async def waits():
+        await asyncio.WAITS(background())
+
+    async def main():
+        {tasks}
+        asyncio.create_task(waits())
+        await asyncio.sleep(0.05)
+        say()
+        await sleeper("main")
+
+    run(main())
+    """
+    text = filled(text.replace("WAITS", waits), tasks=CLASSES[tasks])
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=4)
+    assert outcome.log == ["main", "cleaned up"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent
 
 
 @pytest.mark.parametrize("tasks", CLASSES)

@@ -176,6 +176,11 @@ FAILS = {
         "the_jobs_of_a_shielded_gathering_that_go_on_are_cancelled_in_silence",
         {"shield": "asyncio.shield", "tasks": "own tasks"},
     ),
+    "who waits for a cleanup is asked again": (
+        "insist",
+        "a_task_that_waits_for_the_cleanup_of_another_is_not_asked_at_half",
+        {"waits": "create_task", "tasks": "own tasks"},
+    ),
     "main is alone for over a second": (
         "main_first",
         "main_is_alone_for_a_second_or_a_quarter_of_a_little_grace",
