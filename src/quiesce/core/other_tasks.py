@@ -19,8 +19,11 @@ import asyncio
 from types import BuiltinMethodType, MethodType
 from typing import TYPE_CHECKING, Any
 
+from quiesce.core import places
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import CodeType
 
     from quiesce.core.unretrieved import Unretrieved
 
@@ -32,7 +35,8 @@ class OtherTasks:
 
     def __init__(self, unretrieved: Unretrieved) -> None:
         self.unretrieved = unretrieved
-        self.pending: set[Any] = set()
+        # With the line that made each, as far as that is known.
+        self.pending: dict[Any, tuple[CodeType, int] | None] = {}
 
     def watched(self, callback: Any) -> Any:
         """Return what to call for `callback`, of one of the types below."""
@@ -48,7 +52,13 @@ class OtherTasks:
             # An eager one.
             self.forget(task, ())
         else:
-            self.pending.add(task)
+            self.pending.setdefault(task)
+
+    def hold_new(self, task: Any) -> None:
+        """Hold `task`, which a task factory has just made; note who asked for it."""
+        self.hold(task)
+        if task in self.pending:
+            self.pending[task] = places.place_here()
 
     def forget(self, task: Any, waiters: Any) -> None:
         """Let go of `task`, which is done; note its failure, if that is one.
@@ -56,7 +66,7 @@ class OtherTasks:
         `waiters` are the callbacks that it had. What is no Exception ends the run of
         the loop, where it cannot be overlooked.
         """
-        self.pending.discard(task)
+        self.pending.pop(task, None)
         if isinstance(getattr(task, "_exception", None), Exception):
             self.unretrieved.note(task, waiters)
 

@@ -436,7 +436,7 @@ class Scheduler:
                 self.task_factory, self, coro, name, context, eager_start
             )
             if is_asyncios(task):
-                self.other_tasks.hold(task)
+                self.other_tasks.hold_new(task)
             return task
         if eager_start is None:
             eager_start = self.eager_tasks

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import time
 from asyncio import TaskGroup
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core.async_generators import close
@@ -30,11 +31,12 @@ from quiesce.core.awaited_by import waiters
 from quiesce.core.cancel_request import CancelRequest, requesting
 from quiesce.core.running import pending_tasks
 from quiesce.core.shielding import is_shielded, say_nothing_if_cancelled
+from quiesce.core.task import Task
 from quiesce.shutdown.swallowing import coroutine_of, swallowers
 from quiesce.shutdown.wait_graph import WaitGraph
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Generator, Iterable
 
     from quiesce.shutdown.sequence import Sequence
 
@@ -57,6 +59,8 @@ class Asking:
         self.ours: set[Any] = set()
         self.asked: set[Any] = set()
         self.shielded: set[Any] = set()
+        # The last request to tasks that cannot keep it themselves, those of asyncio.
+        self.requests: dict[Any, CancelRequest] = {}
         self.insisted = 0
         # The tasks that were pending at the last look.
         self.left: set[Any] = set()
@@ -70,6 +74,7 @@ class Asking:
         self.ours.clear()
         self.asked.clear()
         self.shielded.clear()
+        self.requests.clear()
 
     def look(self) -> bool:
         """Look who is left now; tell whether anybody is."""
@@ -101,7 +106,7 @@ class Asking:
     def ask(self, tasks: Collection[Any]) -> None:
         """Cancel `tasks`, as far as nobody has."""
         asked = self.asked
-        with requesting(self.request("")):
+        with self.requesting("", tasks):
             for task in outermost_first(tasks):
                 is_told = task in asked or requests_of(task) or is_cleanup(task)
                 # There are thousands, and adding nothing to `asked` takes its time.
@@ -118,7 +123,7 @@ class Asking:
         for gathering in WaitGraph(before).shielded_gatherings():
             say_nothing_if_cancelled(gathering)
         told: set[Any] = set()
-        with requesting(self.request("once more")):
+        with self.requesting("once more", before):
             for task, requests in before.items():
                 if task not in told and requests_of(task) == requests:
                     told.update(cancel(task))
@@ -127,6 +132,19 @@ class Asking:
     def was_told(self, task: Any) -> bool:
         """Tell whether `task` was asked to end, by us or by the program."""
         return task in self.asked or requests_of(task) > 0
+
+    @contextmanager
+    def requesting(self, how: str, tasks: Iterable[Any]) -> Generator[None]:
+        """Let all that the block cancels carry one request; note whom it has reached.
+
+        Tasks of ours keep it themselves.
+        """
+        others = {task: requests_of(task) for task in tasks if type(task) is not Task}
+        with requesting(self.request(how)) as request:
+            yield
+        for task, requests in others.items():
+            if requests_of(task) != requests:
+                self.requests[task] = request
 
     def request(self, how: str) -> CancelRequest:
         """Return what all who are asked now are told: why the program ends."""

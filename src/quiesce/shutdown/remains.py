@@ -11,21 +11,25 @@ from quiesce.loop import Loop
 from quiesce.shutdown import children, connections, survivors
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from quiesce.shutdown.survivor import Survivor
 
 
-def remains_of(loop: Any, ours: set[Any], *, connected: bool) -> list[Survivor]:
+def remains_of(
+    loop: Any, ours: set[Any], requests: Mapping[Any, Any], *, connected: bool
+) -> list[Survivor]:
     """Describe what `loop` still has: tasks, generators, children, busy threads.
 
     Connections count where they are waited for, if `connected`. `ours` are tasks that
-    do the work of the end. During a drain step everything else still runs, and only the
-    step is told of.
+    do the work of the end; `requests` has the last ones made to tasks that do not keep
+    them. During a drain step everything else still runs, and only the step is told of.
     """
     # A program that has registered steps has imported this.
     draining = sys.modules.get("quiesce.shutdown.draining")
     if draining is not None and (step := draining.step_of(loop)) is not None:
         return [survivors.of_drain_step(*step)]
-    left = survivors.of_tasks(pending_tasks(loop) - ours)
+    left = survivors.of_tasks(pending_tasks(loop) - ours, requests=requests)
     if isinstance(loop, Loop):
         left += survivors.of_generators(loop.async_generators.unclosed())
         left += map(survivors.of_child, children.running(loop))

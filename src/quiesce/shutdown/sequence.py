@@ -265,7 +265,10 @@ class Sequence:
 
     def survivors(self) -> list[Any]:
         """Describe everything that is still there."""
-        return remains_of(self.loop, self.asking.ours, connected=self.is_closing)
+        asking = self.asking
+        return remains_of(
+            self.loop, asking.ours, asking.requests, connected=self.is_closing
+        )
 
 
 def report_failure(loop: Any, task: Any) -> None:

@@ -26,7 +26,7 @@ from quiesce.shutdown.survivor import Survivor
 from quiesce.shutdown.waiting import waits_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from threading import Thread
     from types import FrameType
 
@@ -61,16 +61,19 @@ def whatever_happens(
 
 
 @whatever_happens("task")
-def of_task(task: Any, *, swallowed: int | None = None) -> Survivor:
+def of_task(
+    task: Any, *, swallowed: int | None = None, request: Any = None
+) -> Survivor:
     """Describe a task of ours or asyncio's that is not done.
 
     `swallowed` is how many requests to cancel it are known to have been caught; without
-    it, all those that reached it but the last.
+    it, all those that reached it but the last. `request` is the last one made to a task
+    that does not keep it, if that is known.
     """
     coroutine = task.get_coro()
     links, awaited = await_chain.await_chain(coroutine)
     places = await_chain.places_of(links)
-    request = getattr(task, "_cancel_request", None)
+    request = getattr(task, "_cancel_request", request)
     asked_at = getattr(request, "at", None)
     created = creation_of(task, coroutine)
     return Survivor(
@@ -91,13 +94,18 @@ def of_task(task: Any, *, swallowed: int | None = None) -> Survivor:
 
 
 def of_tasks(
-    tasks: Iterable[Any], *, swallowed: Callable[[Any], int | None] | None = None
+    tasks: Iterable[Any],
+    *,
+    swallowed: Callable[[Any], int | None] | None = None,
+    requests: Mapping[Any, Any] | None = None,
 ) -> list[Survivor]:
     """Describe many tasks: of those that wait alike the first few, with a count.
 
-    `swallowed` tells of a task how many requests to cancel it has caught, if it can.
+    `swallowed` tells of a task how many requests to cancel it has caught, if it can;
+    `requests` has the last ones made to tasks that do not keep them.
     """
     swallowed = swallowed or swallowed_by
+    requests = requests or {}
     alike: dict[Any, list[Any]] = {}
     counts: dict[Any, int] = {}
     looked_at = 0
@@ -116,7 +124,10 @@ def of_tasks(
             alike.setdefault(state, []).append(task)
     found: list[Survivor] = []
     for state, some in alike.items():
-        found += [of_task(task, swallowed=swallowed(task)) for task in some]
+        found += [
+            of_task(task, swallowed=swallowed(task), request=requests.get(task))
+            for task in some
+        ]
         found[-1].more = counts[state] - len(some)
     if beyond:
         found.append(Survivor("task", "", more=beyond))
@@ -174,14 +185,23 @@ def creation_of(task: Any, coroutine: Any) -> Place | None:
     for file, line, function in getattr(coroutine, "cr_origin", None) or ():
         if await_chain.is_own_file(file):
             return Place(file, line, function)
-    code = getattr(task, "_origin", None)
-    if not isinstance(code, CodeType):
-        return None
-    if (code, task._origin_offset) == getattr(task.get_loop(), "run_from", None):
+    loop = task.get_loop()
+    origin = origin_of(task, loop)
+    if origin is None or origin == getattr(loop, "run_from", None):
         # Who runs the loop: it was made by a callback that is no code of the program.
         return None
-    line = places.line_at(code, task._origin_offset)
+    code, offset = origin
+    line = places.line_at(code, offset)
     return Place(code.co_filename, line or 0, code.co_qualname)
+
+
+def origin_of(task: Any, loop: Any) -> tuple[CodeType, int] | None:
+    """Return what made a task, as code and offset; None if nobody knows."""
+    code = getattr(task, "_origin", None)
+    if isinstance(code, CodeType):
+        return code, task._origin_offset
+    others = getattr(loop, "other_tasks", None)
+    return None if others is None else others.pending.get(task)
 
 
 def definition_of(links: list[Any]) -> Place | None:

@@ -148,6 +148,10 @@ def asks_children_of_groups():
     asking.outermost_first = functools.partial(sorted, key=lambda task: not owner(task))
 
 
+def keeps_no_request(self, how, _):
+    return import_module("quiesce.shutdown.asking").requesting(self.request(how))
+
+
 def joins_for_ever(_):
     for thread in import_module("quiesce.shutdown.threads").threads_left():
         thread.join()
@@ -335,6 +339,10 @@ MUTANTS = {
     "the end does not say that it asks": replaced(
         "shutdown.asking", "requesting", contextlib.nullcontext
     ),
+    "what asyncio's tasks were asked is forgotten": replaced(
+        "shutdown.asking:Asking", "requesting", keeps_no_request
+    ),
+    "who made a task is forgotten": replaced("shutdown.survivors", "origin_of"),
     "failures are not reported soon": replaced(
         "core.unretrieved:Unretrieved", "note_lonely"
     ),

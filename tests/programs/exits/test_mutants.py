@@ -444,7 +444,7 @@ FAILS = {
     "nothing is said of a forced end": (
         "report",
         "a_forced_end_names_the_task_and_the_line_where_it_was_stuck",
-        {},
+        {"tasks": "own tasks"},
     ),
     "no report is written": (
         "report",
@@ -481,6 +481,16 @@ FAILS = {
         "provenance",
         "the_end_says_why_it_asked_the_background_tasks",
         {"reason": "SIGTERM"},
+    ),
+    "what asyncio's tasks were asked is forgotten": (
+        "provenance",
+        "the_report_as_json_says_it_too",
+        {"tasks": "asyncio.Task"},
+    ),
+    "who made a task is forgotten": (
+        "report",
+        "a_forced_end_names_the_line_that_created_the_task",
+        {"creator": "create_task", "tasks": "asyncio.Task"},
     ),
     "failures are not reported soon": (
         "errors",

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.programs.exits.scenario import filled
+
 pytestmark = pytest.mark.ways("quiesce.run", "quiesce run")
 
 # Prints the error with which a task is cancelled.
@@ -155,6 +157,7 @@ async def stubborn():
             await asyncio.sleep(3600)
 
 async def main():
+    {tasks}
     task = asyncio.create_task(stubborn(), name="mule")
     await asyncio.sleep(0)
     task.cancel()
@@ -163,10 +166,15 @@ async def main():
 
 run(main())
 """
+TASKS = {"own tasks": "", "asyncio.Task": "asyncio_tasks()"}
 
 
-def test_the_forced_report_says_by_whom_and_how_long_ago_a_survivor_was_asked(scenario):
-    outcome = scenario.interrupted(STUBBORN, by=signal.SIGTERM, grace=1)
+@pytest.mark.parametrize("tasks", TASKS)
+def test_the_forced_report_says_by_whom_and_how_long_ago_a_survivor_was_asked(
+    scenario, tasks
+):
+    text = filled(STUBBORN, tasks=TASKS[tasks])
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=1)
     lines = outcome.err.splitlines()
     after = lines[next(n for n, line in enumerate(lines) if "task 'mule'" in line) :]
     assert any(
@@ -176,11 +184,12 @@ def test_the_forced_report_says_by_whom_and_how_long_ago_a_survivor_was_asked(sc
     assert any("was cancelled last by the end (SIGTERM)" in line for line in after)
 
 
-def test_the_report_as_json_says_it_too(scenario):
+@pytest.mark.parametrize("tasks", TASKS)
+def test_the_report_as_json_says_it_too(scenario, tasks):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.json"
         scenario.interrupted(
-            STUBBORN,
+            filled(STUBBORN, tasks=TASKS[tasks]),
             by=signal.SIGTERM,
             grace=1,
             environment={"QUIESCE_REPORT": str(path)},
@@ -190,6 +199,70 @@ def test_the_report_as_json_says_it_too(scenario):
     assert 0 <= mule["asked_ago"] <= 3600
     assert mule["asked"] >= 2
     assert mule["swallowed"] >= 1
+
+
+AWAITED = """
+async def stubborn():
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+
+async def waits(task):
+    await task
+
+async def main():
+    {tasks}
+    mule = asyncio.create_task(stubborn(), name="mule")
+    asyncio.create_task(waits(mule), name="driver")
+    say()
+    await asyncio.sleep(3600)
+
+run(main())
+"""
+
+
+@pytest.mark.parametrize("tasks", TASKS)
+def test_the_end_is_named_also_where_it_asked_through_another_task(scenario, tasks):
+    text = filled(AWAITED, tasks=TASKS[tasks])
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=1)
+    assert "left: 2 tasks" in outcome.err
+    assert outcome.err.count("was cancelled last by the end (SIGTERM)") == 2
+
+
+HURRIED = """
+async def stubborn():
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            asyncio.get_running_loop().call_later(0.7, say, "again")
+
+async def main():
+    {tasks}
+    asyncio.create_task(stubborn(), name="mule")
+    say()
+    await asyncio.sleep(3600)
+
+run(main())
+"""
+
+
+@pytest.mark.parametrize("tasks", TASKS)
+def test_the_report_of_a_hurried_end_says_by_whom_a_survivor_was_asked(scenario, tasks):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report.json"
+        with scenario.start(
+            filled(HURRIED, tasks=TASKS[tasks]),
+            grace=60,
+            environment={"QUIESCE_REPORT": str(path)},
+        ) as program:
+            for moment in "ready", "again":
+                program.wait_for(moment)
+                program.send(signal.SIGINT)
+            program.end()
+        (mule,) = json.loads(path.read_text())["survivors"]
+    assert mule["asked_by"] == "the end (SIGINT)"
+    assert mule["asked_ago"] >= 0
 
 
 def ended(scenario, text, reason):

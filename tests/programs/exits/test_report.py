@@ -28,6 +28,13 @@ async def main():
 
 run(main())
 """
+TASKS = {"own tasks": "", "asyncio.Task": "asyncio_tasks()"}
+
+
+def stubborn(tasks):
+    """Return the program with tasks of that class."""
+    head = "async def main():\n"
+    return STUBBORN.replace(head, f"{head}    {TASKS[tasks]}\n")
 
 
 def test_a_prompt_end_prints_nothing(scenario):
@@ -70,8 +77,9 @@ def test_a_slow_end_says_once_what_it_waits_for(scenario):
     assert f"program.py:{line} in saves" in said
 
 
-def test_a_forced_end_names_the_task_and_the_line_where_it_was_stuck(scenario):
-    with scenario.start(STUBBORN, grace=0.8) as program:
+@pytest.mark.parametrize("tasks", TASKS)
+def test_a_forced_end_names_the_task_and_the_line_where_it_was_stuck(scenario, tasks):
+    with scenario.start(stubborn(tasks), grace=0.8) as program:
         program.wait_for()
         program.send(signal.SIGTERM)
         outcome = program.end()
@@ -101,8 +109,9 @@ CREATORS = {
 }
 
 
+@pytest.mark.parametrize("tasks", TASKS)
 @pytest.mark.parametrize("creator", CREATORS)
-def test_a_forced_end_names_the_line_that_created_the_task(scenario, creator):
+def test_a_forced_end_names_the_line_that_created_the_task(scenario, creator, tasks):
     text = """
     async def stubborn():
         say()
@@ -111,12 +120,14 @@ def test_a_forced_end_names_the_line_that_created_the_task(scenario, creator):
                 await asyncio.Event().wait()
 
     async def main():
+        {tasks}
         {created}
         await sleeper("main")
 
     run(main())
     """
-    with scenario.start(filled(text, created=CREATORS[creator]), grace=0.8) as program:
+    text = filled(text, tasks=TASKS[tasks], created=CREATORS[creator])
+    with scenario.start(text, grace=0.8) as program:
         program.wait_for()
         program.send(signal.SIGTERM)
         outcome = program.end()
@@ -124,10 +135,10 @@ def test_a_forced_end_names_the_line_that_created_the_task(scenario, creator):
     assert f"was created at program.py:{line} in main" in outcome.err
 
 
-def test_a_forced_end_names_the_line_that_defines_what_an_asyncio_task_runs(scenario):
-    text = STUBBORN.replace(
-        "    asyncio.create_task", "    asyncio_tasks()\n    asyncio.create_task"
-    )
+def test_a_forced_end_names_the_line_that_defines_what_runs_in_a_task_made_by_hand(
+    scenario,
+):
+    text = STUBBORN.replace("create_task(", "Task(")
     with scenario.start(text, grace=0.8) as program:
         program.wait_for()
         program.send(signal.SIGTERM)
@@ -151,11 +162,12 @@ def test_the_json_report_says_how_long_the_grace_is(scenario):
             assert json.loads(path.read_text())["grace"] == seconds
 
 
-def test_the_json_report_has_all_that_is_known_of_a_survivor(scenario):
+@pytest.mark.parametrize("tasks", TASKS)
+def test_the_json_report_has_all_that_is_known_of_a_survivor(scenario, tasks):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.json"
         scenario.interrupted(
-            STUBBORN,
+            stubborn(tasks),
             by=signal.SIGTERM,
             grace=0.8,
             environment={"QUIESCE_REPORT": str(path)},
