@@ -71,6 +71,7 @@ class LastAct:
             self.before()
         except (KeyboardInterrupt, Terminated) as error:
             self.signum = self.signum or signum_of(error)
+        process_wide.report_children()
         self.die_if_asked()
         # What is printed is lost to a signal from here on, and nothing hears of it.
         flush_output()

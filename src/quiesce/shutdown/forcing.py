@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from asyncio import futures
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from quiesce.core.cancel_request import requesting
 from quiesce.core.future import Future
 from quiesce.core.running import swap_current_task
-from quiesce.shutdown import children, exit_status
+from quiesce.shutdown import children, exit_status, processes
 from quiesce.shutdown.asking import coroutine_of
+from quiesce.shutdown.survivor import not_among
 from quiesce.shutdown.survivors import of_child
 
 if TYPE_CHECKING:
@@ -70,7 +72,9 @@ def end_process(sequence: Sequence) -> NoReturn:
     """
     if not sequence.report.said_forced:
         # The loop's own thread has not come to that.
-        sequence.report.forced(sequence.survivors())
+        left = sequence.survivors()
+        left += not_among(left, processes.described_others())
+        sequence.report.forced(left)
     status = sequence.reason.forced_status
     sequence.report.write(status)
     children.terminate(sequence.loop, set())
@@ -93,9 +97,10 @@ def what_is_left(sequence: Sequence) -> list[Survivor]:
             if each.kind not in CUT_OFF and identity(each) not in noted
         ]
     if left:
-        named = {each.pid for each in left}
-        running = map(of_child, children.running(sequence.loop))
-        left += [child for child in running if child.pid not in named]
+        left += not_among(left, map(of_child, children.running(sequence.loop)))
+        if threading.current_thread() is threading.main_thread():
+            # With a run in another one the process does not end.
+            left += not_among(left, processes.described_others())
     return left
 
 

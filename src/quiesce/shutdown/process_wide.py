@@ -43,6 +43,7 @@ from quiesce.shutdown.reason import EXITED, RETURNED, Reason
 from quiesce.shutdown.report import Report
 from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.streams import put_aside_buffers
+from quiesce.shutdown.survivor import not_among
 from quiesce.shutdown.threads import daemons, threads_given_up, threads_left
 from quiesce.shutdown.triggers import SAME_CTRL_C, ignore, is_default
 
@@ -121,9 +122,22 @@ def at_exit() -> None:
         BOUNDS.pop()()
 
 
+def report_children() -> None:
+    """Let the report on an exit that goes on have the children that outlive it.
+
+    To be called after the exit functions, which may have ended some.
+    """
+    for bound in GOING_ON:
+        if bound.report.was_written:
+            bound.report.add_children(processes.described_others())
+
+
 BOUNDS: list[ExitBound] = []
+# Those of which the exit has begun.
+GOING_ON: list[ExitBound] = []
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=BOUNDS.clear)
+    os.register_at_fork(after_in_child=GOING_ON.clear)
 
 
 class ExitBound:
@@ -167,6 +181,7 @@ class ExitBound:
             report.was_forced = former.was_forced
             report.survivors = former.survivors
             report.phases = former.phases
+            report.was_written, report.status = former.was_written, former.status
         return report
 
     def __call__(self) -> None:
@@ -174,6 +189,7 @@ class ExitBound:
         if not self.is_in_time():
             self.supervisor.dismiss()
             return
+        GOING_ON.append(self)
         self.ignore_repetition()
         with self.later_ctrl_c.heard():
             self.wait()
@@ -235,6 +251,7 @@ class ExitBound:
         self.runs_exit_functions = True
         try:
             run_last_acts()
+            report_children()
         except KeyboardInterrupt:
             # Raised by ours, while output was written.
             pass
@@ -269,6 +286,7 @@ class ExitBound:
     def name(self, left: list[Survivor]) -> None:
         """Name what is left, in a line each or in full."""
         self.is_forced = True
+        left = not_among(self.report.survivors, left)
         if not left:
             # It was named before, in this report or in that on the loop.
             return

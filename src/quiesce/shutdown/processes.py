@@ -48,11 +48,26 @@ def described(children: Iterable[Any]) -> list[Survivor]:
     return [survivors.of_child(child) for child in children]
 
 
+def described_others() -> list[Survivor]:
+    """Describe the children of which `multiprocessing` knows nothing."""
+    return described(other_children())
+
+
 def other_children() -> list[int]:
-    """Return the pids of children that `multiprocessing` knows nothing of."""
+    """Return the pids of children of which neither `multiprocessing` nor we know."""
     known = {child.pid for child in multiprocessing_children()}
     known |= helpers_of_multiprocessing()
-    return [pid for pid in pids_of_children() if pid not in known]
+    return [
+        pid for pid in pids_of_children() if pid not in known and not is_guardian(pid)
+    ]
+
+
+def is_guardian(pid: int) -> bool:
+    """Tell whether a child is our guardian: it is that of whoever adopts orphans."""
+    module: Any = sys.modules.get("quiesce.shutdown.guardian_process")
+    if module is None:
+        return False
+    return os.fsencode(module.PROGRAM) in content_of(f"/proc/{pid}/cmdline")
 
 
 def helpers_of_multiprocessing() -> set[int | None]:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from quiesce.shutdown.await_chain import Place
 from quiesce.shutdown.stderr import say
+from quiesce.shutdown.survivor import not_among
 from quiesce.shutdown.survivor_text import in_full, one_line_each, summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Protocol, TypeAlias
 
     from quiesce.shutdown.survivor import Survivor
@@ -60,6 +61,9 @@ class Report:
         self.phases: list[tuple[str, float]] = []
         self.was_slow = False
         self.was_forced = self.said_forced = False
+        self.was_written = False
+        # The exit status that was written last.
+        self.status: int | None = None
 
     def phase(self, name: str) -> None:
         """Note that a phase begins, and the one before has ended."""
@@ -99,6 +103,12 @@ class Report:
             lines += [f"quiesce:   {line}" for line in in_full(survivor)]
         say(lines)
 
+    def add_children(self, children: Iterable[Survivor]) -> None:
+        """Let what was written have `children` too."""
+        if new := not_among(self.survivors, children):
+            self.survivors = [*self.survivors, *new]
+            self.write(self.status)
+
     def write(self, status: int | None) -> None:
         """Write the report as JSON, or hand it over, if anybody asked for it.
 
@@ -106,6 +116,7 @@ class Report:
         """
         if self.to is None:
             return
+        self.was_written, self.status = True, status
         try:
             if callable(self.to):
                 self.to(self.as_dict(status))

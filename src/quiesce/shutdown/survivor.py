@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from quiesce.shutdown.await_chain import Place
 
 
@@ -88,3 +90,9 @@ class Survivor:
     def fields(self) -> dict[str, Any]:
         """Return all that is known of it."""
         return {name: getattr(self, name) for name in FIELDS}
+
+
+def not_among(named: Iterable[Survivor], others: Iterable[Survivor]) -> list[Survivor]:
+    """Return those of `others` that are no processes that `named` has already."""
+    pids = {each.pid for each in named if each.pid is not None}
+    return [each for each in others if each.pid not in pids]

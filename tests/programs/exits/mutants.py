@@ -352,6 +352,12 @@ MUTANTS = {
     "what is left is named twice": replaced(
         "shutdown.report:Report", "forced", forgotten
     ),
+    "children that go on are not reported": replaced(
+        "shutdown.process_wide", "report_children"
+    ),
+    "our guardian is a child as others": replaced(
+        "shutdown.processes", "is_guardian", lambda _: False
+    ),
     "the service manager is not told": replaced("shutdown.service_manager", "notify"),
     # beside the loop
     "runs in threads are not told": replaced(

@@ -10,6 +10,7 @@ from importlib import import_module
 
 import pytest
 
+import quiesce
 from tests.programs.exits.mutants import MUTANTS, once
 from tests.programs.exits.scenario import Scenario
 
@@ -451,6 +452,16 @@ FAILS = {
         "the_report_is_written_as_json",
         {"kind": "clean"},
     ),
+    "children that go on are not reported": (
+        "processes_of_the_program",
+        "one_of_subprocess_that_goes_on_is_in_the_report",
+        {"end": "SIGTERM", "own_session": False},
+    ),
+    "our guardian is a child as others": (
+        "processes_of_the_program",
+        "a_program_that_adopts_orphans_reports_no_process_of_quiesces",
+        {},
+    ),
     "the service manager is not told": (
         "drain",
         "the_service_manager_is_told_when_the_end_begins",
@@ -653,6 +664,8 @@ def test_without_it_a_scenario_fails(scenario, mutant):
         pytest.skip("before Python 3.12 a closed server waits for no connections")
     if mutant == "the death by Ctrl-C is not kept" and sys.version_info >= (3, 14):
         pytest.skip("since Python 3.14 nothing makes it forget that")
+    if mutant == "our guardian is a child as others" and quiesce.COMPILED:
+        pytest.skip("compiled, no process guards")
     file, name, parameters = FAILS[mutant]
     tests = import_module(f"tests.programs.exits.test_{file}")
     way = "quiesce run" if mutant in UNDER_QUIESCE_RUN else scenario.way

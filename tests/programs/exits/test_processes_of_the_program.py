@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -154,6 +157,121 @@ def test_one_of_subprocess_goes_on_without_a_word(scenario, own_session):
     assert outcome.tells(signal.SIGTERM)
     assert outcome.is_silent
     assert outcome.gone_within(0.1)
+
+
+ENDS = {
+    "SIGINT": (SLEEPING, signal.SIGINT),
+    "SIGTERM": (SLEEPING, signal.SIGTERM),
+    "sys.exit": ("say(); sys.exit(3)", None),
+}
+
+
+def reported(scenario, text, by, **options):
+    """Run a program that says a pid; return that, how it ended, and its report."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report.json"
+        environment = {"QUIESCE_REPORT": str(path)}
+        with scenario.start(text, environment=environment, **options) as running:
+            pid = int(running.wait_for(""))
+            running.wait_for("ready")
+            if by is not None:
+                running.send(by)
+            outcome = running.end()
+        return pid, outcome, json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("own_session", [False, True])
+def test_one_of_subprocess_that_goes_on_is_in_the_report(scenario, end, own_session):
+    begin = filled(POPEN.replace("{own_session}", str(own_session)), thread="")
+    end, by = ENDS[end]
+    pid, outcome, report = reported(scenario, program(begin, end), by)
+    (child,) = report["survivors"]
+    assert (child["kind"], child["pid"]) == ("child", pid)
+    assert child["runs"] == "sleep 3600"
+    assert report["forced"] is False
+    assert report["status"] in {None, outcome.status, 128 - outcome.status}
+    assert outcome.is_silent
+    assert outcome.left_behind == [pid]
+
+
+def test_one_that_the_loop_started_in_its_own_session_is_in_the_report(scenario):
+    begin = """
+    child = await asyncio.create_subprocess_exec(
+        "sleep", "3600", start_new_session=True
+    )
+    say(child.pid)
+    """
+    pid, outcome, report = reported(scenario, program(begin), signal.SIGTERM)
+    assert [child["pid"] for child in report["survivors"]] == [pid]
+    assert outcome.is_silent
+
+
+def test_one_that_an_exit_function_ends_is_not_in_the_report(scenario):
+    # The last that is registered is called first.
+    thread = "atexit.register(child.wait); atexit.register(child.kill)"
+    begin = filled(POPEN, thread=thread)
+    begin = begin.replace("{own_session}", "False")
+    _, outcome, report = reported(scenario, program(begin), signal.SIGTERM)
+    assert report["survivors"] == []
+    assert outcome.left_behind == []
+
+
+def test_a_program_that_adopts_orphans_reports_no_process_of_quiesces(scenario):
+    begin = """
+    import ctypes
+    PR_SET_CHILD_SUBREAPER = 36
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    """
+    text = "{begin}\nasync def main():\n    say(0)\n    {end}\n\nrun(main())"
+    text = filled(text, begin=begin, end=SLEEPING)
+    _, outcome, report = reported(scenario, text, signal.SIGTERM)
+    assert report["survivors"] == []
+    assert outcome.left_behind == []
+
+
+def test_after_a_normal_return_none_is_in_the_report(scenario):
+    begin = filled(POPEN.replace("{own_session}", "False"), thread="")
+    _, outcome, report = reported(scenario, program(begin, "say()"), None)
+    assert report["survivors"] == []
+    assert len(outcome.left_behind) == 1
+
+
+FORCED = {
+    "a task": "asyncio.create_task(never_ends())",
+    "a thread": "threading.Thread(target=time.sleep, args=[3600]).start()",
+    "a task and a thread": """
+        asyncio.create_task(never_ends())
+        threading.Thread(target=time.sleep, args=[3600]).start()
+    """,
+    "a line that blocks": "asyncio.get_running_loop().call_soon(blocks)",
+}
+BLOCKS = """
+def blocks():
+    say()
+    while True:
+        with contextlib.suppress(BaseException):
+            time.sleep(3600)
+"""
+
+
+@pytest.mark.parametrize("stuck", FORCED)
+@pytest.mark.parametrize("own_session", [False, True])
+def test_one_of_subprocess_is_in_the_report_once_where_the_end_is_forced(
+    scenario, stuck, own_session
+):
+    begin = filled(POPEN, thread=FORCED[stuck])
+    begin = begin.replace("{own_session}", str(own_session))
+    end = "await sleeper('main')" if "blocks" in begin else SLEEPING
+    pid, outcome, report = reported(
+        scenario, program(begin, end, BLOCKS), signal.SIGTERM, grace=GRACE
+    )
+    children = [each for each in report["survivors"] if each["kind"] == "child"]
+    assert [child["pid"] for child in children] == [pid]
+    assert outcome.err.count(f"quiesce:   child {pid} ") == 1
+    assert report["forced"] is True
+    assert outcome.left_behind == [pid]
+    assert outcome.tells_force(signal.SIGTERM)
 
 
 @pytest.mark.parametrize("own_session", [False, True])
