@@ -181,6 +181,107 @@ def test_the_json_report_has_all_that_is_known_of_a_survivor(scenario, tasks):
     assert survivor["swallowed"] >= 1
 
 
+STUCK_THREADS = {
+    "a thread of the program": "threading.Thread(target=work, name='mule').start()",
+    "a thread of the loop": "asyncio.create_task(asyncio.to_thread(work))",
+}
+
+
+@pytest.mark.parametrize("whose", STUCK_THREADS)
+def test_the_json_report_has_the_frames_of_a_thread_that_never_ends(scenario, whose):
+    text = """
+    def work():
+        holds()  # outer
+
+    def holds():
+        say()
+        while True:
+            time.sleep(3600)  # inner
+
+    async def main():
+        {begin}
+        await sleeper("main")
+
+    run(main())
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report.json"
+        with scenario.start(
+            filled(text, begin=STUCK_THREADS[whose]),
+            grace=0.8,
+            environment={"QUIESCE_REPORT": str(path)},
+        ) as program:
+            program.wait_for()
+            program.send(signal.SIGTERM)
+            program.end()
+            lines = [program.line_of(f"# {which}") for which in ("outer", "inner")]
+            file = str(program.path)
+        survivors = json.loads(path.read_text())["survivors"]
+    (thread,) = (each for each in survivors if each["kind"] == "thread")
+    own = [frame for frame in thread["frames"] if frame["file"] == file]
+    functions = ["work", "holds"]
+    assert own == [
+        {"file": file, "line": line, "function": function}
+        for line, function in zip(lines, functions, strict=True)
+    ]
+    assert thread["where"] == own[-1]
+    assert thread["runs"] == "work"
+
+
+CHILDREN = {
+    "asyncio": """
+        ignores = "trap '' TERM; echo; exec sleep 3600"
+        child = await asyncio.create_subprocess_exec("sh", "-c", ignores, stdout=-1)
+        await child.stdout.readline()
+    """,
+    "multiprocessing": """
+        child = context.Process(target=ignores)
+        child.start()
+        await asyncio.to_thread(begun.wait)
+    """,
+    "subprocess": """
+        child = subprocess.Popen(["sleep", "3600"])
+        threading.Thread(target=time.sleep, args=[3600]).start()
+    """,
+}
+
+
+@pytest.mark.parametrize("module", CHILDREN)
+def test_the_json_report_has_the_pid_of_a_child_that_does_not_end(scenario, module):
+    text = """
+    import multiprocessing, subprocess
+
+    context = multiprocessing.get_context("fork")
+    begun = context.Event()
+
+    def ignores():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        begun.set()
+        time.sleep(3600)
+
+    async def main():
+        {begin}
+        say(child.pid)
+        await sleeper("main")
+
+    run(main())
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report.json"
+        with scenario.start(
+            filled(text, begin=CHILDREN[module]),
+            grace=1,
+            environment={"QUIESCE_REPORT": str(path)},
+        ) as program:
+            pid = int(program.wait_for(""))
+            program.send(signal.SIGTERM)
+            program.end()
+        report = json.loads(path.read_text())
+    children = [each for each in report["survivors"] if each["kind"] == "child"]
+    assert [child["pid"] for child in children] == [pid]
+    assert report["forced"] is True
+
+
 def test_many_that_wait_alike_are_counted(scenario):
     text = STUBBORN.replace(
         "asyncio.create_task(stubborn(), name=",
