@@ -21,7 +21,7 @@ from quiesce.core import unretrieved
 from quiesce.errors import GraceExceeded, Terminated
 from quiesce.loop import Loop
 from quiesce.policy import default_loop
-from quiesce.shutdown import ending, forcing, process_wide
+from quiesce.shutdown import ending, forcing, late_calls, process_wide
 from quiesce.shutdown import reason as why
 from quiesce.shutdown.asking import was_asked
 from quiesce.shutdown.budget import AT_ONCE, Budget, grace_of
@@ -323,6 +323,8 @@ class Runner:
                 try:
                     sequence.finish()
                 finally:
+                    if self._reason_to_exit(sequence) is not None:
+                        late_calls.keep_quiet(sequence.budget)
                     self._forget_loop()
                     sequence.forget()
             self._bound_exit(sequence)
@@ -399,18 +401,29 @@ class Runner:
 
     def _bound_exit(self, sequence: Sequence) -> None:
         """Give the process what is left of the grace, if it is to end."""
-        reason, triggers = sequence.reason, self._triggers
-        if triggers.signum is not None and not triggers.answered:
-            reason = Reason(why.SIGNALLED, signum=triggers.signum)
-        elif sequence.interruption is not None:
-            reason = Reason(why.EXITED, error=sequence.interruption)
-        if reason.ends_process or sequence.forced:
+        # Not that of before the loop was closed: a signal may have come meanwhile.
+        reason = self._reason_to_exit(sequence)
+        if reason is not None:
             process_wide.bound_exit(
                 sequence.budget,
                 reason,
                 report=sequence.report,
                 hurried=sequence.hurried,
             )
+
+    def _reason_to_exit(self, sequence: Sequence) -> Reason | None:
+        """Return why the process is to end too, None if it is not.
+
+        A run in another thread than the main one never ends it.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return None
+        reason, triggers = sequence.reason, self._triggers
+        if triggers.signum is not None and not triggers.answered:
+            reason = Reason(why.SIGNALLED, signum=triggers.signum)
+        elif sequence.interruption is not None:
+            reason = Reason(why.EXITED, error=sequence.interruption)
+        return reason if reason.ends_process or sequence.forced else None
 
     # -- triggers
 

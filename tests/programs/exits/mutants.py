@@ -403,6 +403,7 @@ MUTANTS = {
     "output without a reader is kept": replaced(
         "shutdown.process_wide", "flush_or_forget"
     ),
+    "late calls of threads are shown": replaced("shutdown.late_calls", "keep_quiet"),
     "pools are not told": replaced("shutdown.process_wide", "tell_pools"),
     "children are only asked to end": replaced("shutdown.processes", "kill"),
     "children are not asked to end": replaced("shutdown.processes", "terminate"),

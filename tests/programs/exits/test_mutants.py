@@ -412,6 +412,11 @@ FAILS = {
         "a_reader_that_does_not_read_cannot_hold_it",
         {"prints": "print('unread')", "signum": TERM},
     ),
+    "late calls of threads are shown": (
+        "threads",
+        "one_that_goes_on_calling_the_loop_prints_nothing",
+        {"daemon": False},
+    ),
     "pools are not told": (
         "pools",
         "an_idle_one_is_ended_at_once",

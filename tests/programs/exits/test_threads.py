@@ -386,3 +386,48 @@ def test_a_program_that_goes_on_after_a_signal_is_on_its_own(scenario):
     assert outcome.log == ["main", "caught", "thread", "atexit"]
     assert outcome.status == 0
     assert outcome.is_silent
+
+
+FEEDS = """
+def feeds(loop):
+    try:
+        while True:
+            loop.call_soon_threadsafe(int)
+            time.sleep(0.002)
+    except RuntimeError:
+        log("too late")
+        {then}
+
+async def main():
+    feeder = threading.Thread(
+        target=feeds, args=[asyncio.get_running_loop()], daemon={daemon}
+    )
+    feeder.start()
+    say()
+    try:
+        await sleeper("main")
+    finally:
+        atexit.register(feeder.join)
+
+run(main())
+"""
+
+
+def feeding(daemon, then):
+    return FEEDS.replace("{daemon}", str(daemon)).replace("{then}", then)
+
+
+@pytest.mark.parametrize("daemon", [False, True])
+def test_one_that_goes_on_calling_the_loop_prints_nothing(scenario, daemon):
+    outcome = scenario.interrupted(feeding(daemon, "raise"), by=signal.SIGTERM)
+    assert outcome.log == ["main", "too late"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent
+
+
+def test_what_else_ends_one_that_calls_the_closed_loop_is_shown(scenario):
+    text = feeding(False, "raise RuntimeError('my own') from None")
+    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    assert outcome.log == ["main", "too late"]
+    assert outcome.err.count("RuntimeError: my own") == 1
+    assert outcome.tells(signal.SIGTERM)
