@@ -101,7 +101,15 @@ class Sequence:
         while self.phases_left:
             phase = self.phases_left.pop(0)
             self.report.phase(phase.name)
-            phase.run(self)
+            try:
+                phase.run(self)
+            except Exception as error:  # noqa: BLE001 - the other phases still come
+                self.loop.call_exception_handler(
+                    {
+                        "message": f"Error in the phase {phase.name!r} of the end",
+                        "exception": error,
+                    }
+                )
             if phase.name == last:
                 return
 

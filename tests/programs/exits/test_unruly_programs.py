@@ -178,6 +178,34 @@ def test_what_is_left_is_named_once_though_it_cannot_be_closed_either(scenario):
     assert outcome.tells_force(signal.SIGTERM)
 
 
+def test_a_task_that_raises_when_it_is_looked_at_is_given_up_and_reported(scenario):
+    text = """
+    class Odd(asyncio.Task):
+        @property
+        def _callbacks(self):
+            if odd:
+                raise LookupError("an odd task")
+            return super()._callbacks
+
+    odd = False
+
+    async def main():
+        global odd
+        task = Odd(sleeper("odd"), loop=asyncio.get_running_loop(), name="mule")
+        await asyncio.sleep(0)
+        odd = True
+        say()
+        await sleeper("main")
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=1)
+    assert "main" in outcome.log
+    assert "LookupError: an odd task" in outcome.err
+    assert "task 'mule'" in outcome.err
+    assert outcome.tells_force(signal.SIGTERM)
+
+
 def test_a_task_factory_that_begins_to_raise_keeps_no_generator_from_its_end(scenario):
     text = """
     async def generates():
