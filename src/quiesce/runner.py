@@ -23,7 +23,6 @@ from quiesce.loop import Loop
 from quiesce.policy import default_loop
 from quiesce.shutdown import ending, forcing, late_calls, process_wide
 from quiesce.shutdown import reason as why
-from quiesce.shutdown.asking import was_asked
 from quiesce.shutdown.budget import AT_ONCE, Budget, grace_of
 from quiesce.shutdown.exit_status import keep_quiet
 from quiesce.shutdown.oversight import Oversight
@@ -31,6 +30,7 @@ from quiesce.shutdown.reason import Reason
 from quiesce.shutdown.report import Report
 from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.sequence import Sequence, report_failure
+from quiesce.shutdown.task_state import was_asked
 from quiesce.shutdown.triggers import SIGNALS, HeldSignals, Triggers, terminate
 
 if TYPE_CHECKING:

@@ -22,17 +22,16 @@ those functions. Thousands of tasks would be left to the garbage collector.
 from __future__ import annotations
 
 import time
-from asyncio import TaskGroup
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from quiesce.core.async_generators import close
-from quiesce.core.awaited_by import waiters
 from quiesce.core.cancel_request import CancelRequest, requesting
 from quiesce.core.running import pending_tasks
 from quiesce.core.shielding import is_shielded, say_nothing_if_cancelled
 from quiesce.core.task import Task
-from quiesce.shutdown.swallowing import coroutine_of, swallowers
+from quiesce.shutdown.cancelling import cancel, outermost_first
+from quiesce.shutdown.swallowing import swallowers
+from quiesce.shutdown.task_state import group_owner, is_cleanup, requests_of
 from quiesce.shutdown.wait_graph import WaitGraph
 
 if TYPE_CHECKING:
@@ -43,11 +42,6 @@ if TYPE_CHECKING:
 # Shares of the grace at which tasks are asked again.
 SWALLOWERS_AT = 0.5
 EVERYBODY_AT = 0.75
-# Of `cancel`, for one task and all that it waits for.
-MOST_CALLS = 50_000
-# Of these, for tasks that another path has led to already.
-MOST_REPEATS = 1_000
-CLOSES_GENERATOR = close.__code__
 
 
 class Asking:
@@ -231,154 +225,3 @@ INSISTENCE: list[tuple[float, Callable[[Asking, set[Any]], None]]] = [
     (SWALLOWERS_AT, Asking.insist_on_swallowers),
     (EVERYBODY_AT, Asking.insist_on_everybody),
 ]
-
-
-def is_cleanup(task: Any) -> bool:
-    """Tell whether `task` does nothing but close an asynchronous generator.
-
-    Loops make one for each generator that is dropped half-way, as by the task that had
-    iterated it, and for those that are left. To cancel it would be to lose what the
-    generator awaits in its end.
-    """
-    coroutine = coroutine_of(task)
-    return (
-        type(coroutine).__name__ == "async_generator_athrow"
-        or getattr(coroutine, "cr_code", None) is CLOSES_GENERATOR
-    )
-
-
-# A task factory may make tasks that have no more than the older methods.
-
-
-def requests_of(task: Any) -> int:
-    """Return how many requests to cancel `task` are open."""
-    try:
-        return task.cancelling()
-    except AttributeError:
-        return 0
-
-
-def was_asked(task: Any) -> bool:
-    """Tell whether somebody has cancelled `task` already."""
-    return requests_of(task) > 0
-
-
-def cancel(task: Any) -> Collection[Any]:
-    """Cancel `task`, however long the chain of tasks is that it waits for.
-
-    asyncio's own tasks hand the request down the chain by recursion. Where that comes
-    to its end, the innermost are cancelled, and with them the others, which wait for
-    each other: they are returned. One that cannot be cancelled must not keep the others
-    from it: that is reported.
-    """
-    try:
-        if takes_too_long(task):
-            return cancel_innermost(task)
-        task.cancel()
-    except RecursionError:
-        return cancel_innermost(task)
-    except Exception as error:  # noqa: BLE001 - of the program's own class
-        task.get_loop().call_exception_handler(
-            {"message": "A task could not be cancelled", "exception": error}
-        )
-    return ()
-
-
-def takes_too_long(task: Any) -> bool:
-    """Tell whether to cancel `task` is to call `cancel` more often than can be waited.
-
-    A gathering hands a request on to each of its children. Where these wait for the
-    same ones again, level by level, all paths through them are walked; where they wait
-    for each other in a circle, there is no end to it.
-    """
-    gathering = getattr(task, "_fut_waiter", None)
-    if not getattr(gathering, "_children", None):
-        return False
-    left, known, repeats = [task], {task}, 0
-    for _ in range(MOST_CALLS):
-        if not left:
-            return False
-        awaited = awaited_tasks(left.pop())
-        repeats += sum(each in known for each in awaited)
-        if repeats > MOST_REPEATS:
-            return True
-        known.update(awaited)
-        left += awaited
-    return True
-
-
-def cancel_innermost(task: Any) -> set[Any]:
-    """Cancel what all the others wait for in the end; return them, with `task`."""
-    chain = {task}
-    left = [task]
-    while left:
-        each = left.pop()
-        gathering: Any = getattr(each, "_fut_waiter", None)
-        awaited = awaited_tasks(each)
-        if not awaited:
-            each.cancel()
-        elif hasattr(gathering, "_cancel_requested"):
-            # Whatever it makes of its children's ends, it is cancelled itself.
-            gathering._cancel_requested = True
-        new = [one for one in awaited if one not in chain]
-        chain.update(new)
-        left += new
-    return chain
-
-
-def group_owner(task: Any) -> Any:
-    """Return the task that has the task group of which `task` is a child, or None."""
-    for callback, _ in getattr(task, "_callbacks", None) or ():
-        group = getattr(callback, "__self__", None)
-        if isinstance(group, TaskGroup):
-            return getattr(group, "_parent_task", None)
-    return None
-
-
-def outermost_first(tasks: Collection[Any]) -> list[Any]:
-    """Return `tasks`, those that no other of them waits for at the head.
-
-    To cancel a task is to cancel what it waits for: so each chain is walked only once.
-    """
-    awaited = {
-        waiter
-        for task in tasks
-        if hasattr(waiter := getattr(task, "_fut_waiter", None), "get_coro")
-    }
-    return sorted(tasks, key=awaited.__contains__)
-
-
-def awaited_tasks(task: Any) -> list[Any]:
-    """Return the tasks for which `task` waits, directly or through a gathering."""
-    found: list[Any] = []
-    left = [getattr(task, "_fut_waiter", None)]
-    while left:
-        future = left.pop()
-        if future is None:
-            continue
-        if hasattr(future, "get_coro"):
-            found.append(future)
-        else:
-            left.extend(getattr(future, "_children", ()))
-    return found
-
-
-def held_by_connections(pending: set[Any]) -> set[Any]:
-    """Return who of `pending` waits until a server's connections are gone.
-
-    That is those who do so by themselves, and who waits for one of them.
-    """
-    held = {task for task in pending if waits_for_connections(task)}
-    left = list(held)
-    while left:
-        for waiter in waiters(getattr(left.pop(), "_callbacks", None)) or ():
-            if waiter not in held:
-                held.add(waiter)
-                left.append(waiter)
-    return held
-
-
-def waits_for_connections(task: Any) -> bool:
-    """Tell whether `task` is in a server's ``wait_closed``."""
-    future = getattr(task, "_fut_waiter", None)
-    return getattr(future, "waits_for_connections", False)

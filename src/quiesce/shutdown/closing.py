@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from quiesce.loop import Loop
 from quiesce.shutdown import children, connections
-from quiesce.shutdown.asking import is_cleanup
 from quiesce.shutdown.runs_in_threads import all_runs
+from quiesce.shutdown.task_state import is_cleanup
 
 if TYPE_CHECKING:
     from collections.abc import Callable

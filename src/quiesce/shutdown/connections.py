@@ -11,6 +11,7 @@ import time
 from asyncio import BaseTransport
 from typing import TYPE_CHECKING, Any
 
+from quiesce.core.awaited_by import waiters
 from quiesce.loop import Loop
 
 if TYPE_CHECKING:
@@ -118,3 +119,24 @@ def abort_connections(loop: Any) -> None:
 def abort(transport: Any) -> None:
     """Close a transport at once; one that only reads knows no other way."""
     getattr(transport, "abort", transport.close)()
+
+
+def who_waits_for_them(pending: set[Any]) -> set[Any]:
+    """Return who of `pending` waits until a server's connections are gone.
+
+    That is those who do so by themselves, and who waits for one of them.
+    """
+    held = {task for task in pending if waits_for_connections(task)}
+    left = list(held)
+    while left:
+        for waiter in waiters(getattr(left.pop(), "_callbacks", None)) or ():
+            if waiter not in held:
+                held.add(waiter)
+                left.append(waiter)
+    return held
+
+
+def waits_for_connections(task: Any) -> bool:
+    """Tell whether `task` is in a server's ``wait_closed``."""
+    future = getattr(task, "_fut_waiter", None)
+    return getattr(future, "waits_for_connections", False)

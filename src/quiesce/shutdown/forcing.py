@@ -11,9 +11,9 @@ from quiesce.core.cancel_request import requesting
 from quiesce.core.future import Future
 from quiesce.core.running import swap_current_task
 from quiesce.shutdown import children, exit_status, processes
-from quiesce.shutdown.asking import coroutine_of
 from quiesce.shutdown.survivor import not_among
 from quiesce.shutdown.survivors import of_child
+from quiesce.shutdown.task_state import coroutine_of
 
 if TYPE_CHECKING:
     from quiesce.shutdown.sequence import Sequence

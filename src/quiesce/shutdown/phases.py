@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from quiesce.shutdown import closing, connections, ending, forcing, service_manager
-from quiesce.shutdown.asking import EVERYBODY_AT, awaited_tasks, held_by_connections
+from quiesce.shutdown.asking import EVERYBODY_AT
+from quiesce.shutdown.cancelling import awaited_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -96,7 +97,7 @@ def is_held_by_connections(sequence: Sequence) -> bool:
     """Tell whether main, and all that it waits for, only wait for connections."""
     if not connections.open_transports(sequence.loop):
         return False
-    held = held_by_connections(sequence.asking.pending())
+    held = connections.who_waits_for_them(sequence.asking.pending())
     return sequence.main in held and held.issuperset(awaited_tasks(sequence.main))
 
 
@@ -140,7 +141,7 @@ def closes_idle_connections(sequence: Sequence) -> Callable[[], bool] | None:
         goodbyes.end()
         left = {task for task in asking.waited_for if not task.done()}
         pending = asking.pending()
-        held = held_by_connections(pending)
+        held = connections.who_waits_for_them(pending)
         if not (held and left <= held):
             return False
         if pending <= held:

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 from quiesce.core.task_factory import task_in_spite_of_it
 from quiesce.loop import Loop
 from quiesce.shutdown import children, connections, survivors
-from quiesce.shutdown.asking import Asking, is_cleanup
+from quiesce.shutdown.asking import Asking
 from quiesce.shutdown.budget import AT_ONCE
 from quiesce.shutdown.phases import PHASES, REST
 from quiesce.shutdown.reason import EXITED, Reason
 from quiesce.shutdown.remains import remains_of
+from quiesce.shutdown.task_state import is_cleanup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

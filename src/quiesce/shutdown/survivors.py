@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from quiesce.core import places
 from quiesce.shutdown import await_chain
-from quiesce.shutdown.asking import requests_of
 from quiesce.shutdown.await_chain import Place
 from quiesce.shutdown.processes import content_of
 from quiesce.shutdown.survivor import Survivor
+from quiesce.shutdown.task_state import requests_of
 from quiesce.shutdown.waiting import waits_for
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from quiesce.shutdown.in_flight import is_cleaning_up
+from quiesce.shutdown.task_state import coroutine_of
 from quiesce.shutdown.wait_graph import WaitGraph
 
 if TYPE_CHECKING:
@@ -38,14 +39,3 @@ def has_gone_on(task: Any) -> bool:
     if future is not None and future.done():
         return False
     return is_cleaning_up(coroutine_of(task)) is False
-
-
-# A task factory may make tasks that have no more than the older methods.
-
-
-def coroutine_of(task: Any) -> Any:
-    """Return the coroutine of `task`; None where that cannot tell."""
-    try:
-        return task.get_coro()
-    except AttributeError:
-        return None

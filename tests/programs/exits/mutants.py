@@ -253,7 +253,7 @@ MUTANTS = {
         "shutdown.phases", "closes_idle_connections"
     ),
     "all paths through gatherings are walked": replaced(
-        "shutdown.asking", "takes_too_long", lambda _: False
+        "shutdown.cancelling", "takes_too_long", lambda _: False
     ),
     "children of a task group are asked too": asks_children_of_groups,
     "who closes a generator is asked too": replaced(
