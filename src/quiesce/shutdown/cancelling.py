@@ -86,7 +86,7 @@ def outermost_first(tasks: Collection[Any]) -> list[Any]:
         for task in tasks
         if hasattr(waiter := getattr(task, "_fut_waiter", None), "get_coro")
     }
-    return sorted(tasks, key=awaited.__contains__)
+    return sorted(tasks, key=awaited.__contains__) if awaited else list(tasks)
 
 
 def awaited_tasks(task: Any) -> list[Any]:

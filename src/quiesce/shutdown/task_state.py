@@ -42,15 +42,18 @@ def is_cleanup(task: Any) -> bool:
     generator awaits in its end.
     """
     coroutine = coroutine_of(task)
-    return (
-        type(coroutine).__name__ == "async_generator_athrow"
-        or getattr(coroutine, "cr_code", None) is CLOSES_GENERATOR
-    )
+    code = getattr(coroutine, "cr_code", None)
+    if code is None:
+        return type(coroutine).__name__ == "async_generator_athrow"
+    return code is CLOSES_GENERATOR
 
 
 def group_owner(task: Any) -> Any:
     """Return the task that has the task group of which `task` is a child, or None."""
-    for callback, _ in getattr(task, "_callbacks", None) or ():
+    callbacks = getattr(task, "_callbacks", None)
+    if not callbacks:
+        return None
+    for callback, _ in callbacks:
         group = getattr(callback, "__self__", None)
         if isinstance(group, TaskGroup):
             return getattr(group, "_parent_task", None)
