@@ -130,6 +130,11 @@ def forgotten(former):
     return forced
 
 
+def shows_hurried_ends():
+    for module in ("shutdown.triggers", "runner"):
+        replaced(module, "keep_quiet")()
+
+
 class Absent:
     """Stands in for a class: whatever one asks of it, nothing is done."""
 
@@ -309,9 +314,7 @@ MUTANTS = {
     # another Ctrl-C
     "the end cannot be hurried": replaced("shutdown.sequence:Sequence", "hurry"),
     "nothing is said of a hurried end": replaced("shutdown.report:Report", "hurried"),
-    "the traceback of a hurried end is shown": replaced(
-        "shutdown.triggers", "keep_quiet"
-    ),
+    "the traceback of a hurried end is shown": shows_hurried_ends,
     "the exit does not know of the hurry": replaced(
         "shutdown.process_wide", "bound_exit", without_hurry
     ),
