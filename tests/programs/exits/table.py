@@ -77,7 +77,9 @@ def main(arguments):
     # Many programs never end but under quiesce.
     os.environ.setdefault("QUIESCE_EXITS_TOO_LONG", "5")
     recorder = Recorder()
-    pytest.main(["-q", "--tb=no", "-rN", str(HERE), *arguments], plugins=[recorder])
+    # A scenario that fails may leave a socket open; that is no news here.
+    options = ["-q", "--tb=no", "-rN", "-p", "no:unraisableexception"]
+    pytest.main([*options, str(HERE), *arguments], plugins=[recorder])
     ways = chosen()
     text = "\n".join([heading(ways), *table(recorder.results, ways)])
     print(text)  # noqa: T201
