@@ -32,7 +32,7 @@ def give_up(sequence: Sequence) -> None:
     if left := what_is_left(sequence):
         if not sequence.hurried:
             sequence.forced = True
-            sequence.report.forced(left)
+            sequence.say_forced(left)
         elif not sequence.said_hurried:
             sequence.say_hurried(left)
         else:
@@ -70,11 +70,11 @@ def end_process(sequence: Sequence) -> NoReturn:
 
     Called outside the loop, in any thread.
     """
-    if not sequence.report.said_forced:
+    if not sequence.said_forced:
         # The loop's own thread has not come to that.
         left = sequence.survivors()
         left += not_among(left, processes.described_others())
-        sequence.report.forced(left)
+        sequence.say_forced(left)
     status = sequence.reason.forced_status
     sequence.report.write(status)
     children.terminate(sequence.loop, set())

@@ -60,7 +60,7 @@ class Report:
         self.survivors: list[Survivor] = []
         self.phases: list[tuple[str, float]] = []
         self.was_slow = False
-        self.was_forced = self.said_forced = False
+        self.was_forced = False
         self.was_written = False
         # The exit status that was written last.
         self.status: int | None = None
@@ -88,13 +88,8 @@ class Report:
         )
 
     def forced(self, survivors: Sequence[Survivor]) -> None:
-        """Tell, once, everything of what is left when the grace is used up.
-
-        Whoever ends the loop and whoever watches it may come to it at the same time.
-        """
-        if self.said_forced:
-            return
-        self.was_forced = self.said_forced = True
+        """Tell everything of what is left when the grace is used up."""
+        self.was_forced = True
         self.survivors = list(survivors)
         left = summary(survivors) or "nothing"
         head = f"quiesce: forced to end after {self.elapsed():.1f} s ({self.reason})"

@@ -83,6 +83,7 @@ class Sequence:
         self.hurried = False
         self.said_slow = False
         self.said_hurried = False
+        self.said_forced = False
         # Everything is being closed, so that connections are waited for.
         self.is_closing = False
         # Children that were asked to end.
@@ -152,6 +153,15 @@ class Sequence:
         """Name what is not waited for any longer."""
         self.said_slow = self.said_hurried = True
         self.report.hurried(left)
+
+    def say_forced(self, left: list[Survivor]) -> None:
+        """Name, once, what is given up when the grace is used up.
+
+        Whoever ends the loop and whoever watches it may come to it at the same time.
+        """
+        if not self.said_forced:
+            self.said_forced = True
+            self.report.forced(left)
 
     def wake(self) -> None:
         """End the present turn of the loop, from whatever thread."""

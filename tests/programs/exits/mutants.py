@@ -119,15 +119,8 @@ def without_a_last_resort(former):
     return hold
 
 
-@changes
-def forgotten(former):
-    """Let a report not know that it has named what is left."""
-
-    def forced(self, survivors):
-        former(self, survivors)
-        self.said_forced = False
-
-    return forced
+def says_forced_again(self, left):
+    self.report.forced(left)
 
 
 def shows_hurried_ends():
@@ -353,7 +346,7 @@ MUTANTS = {
         "core.unretrieved:Unretrieved", "report"
     ),
     "what is left is named twice": replaced(
-        "shutdown.report:Report", "forced", forgotten
+        "shutdown.sequence:Sequence", "say_forced", says_forced_again
     ),
     "children that go on are not reported": replaced(
         "shutdown.process_wide", "report_children"

@@ -76,6 +76,18 @@ def test_one_that_ends_within_the_grace_is_waited_for(scenario, method):
     assert outcome.left_behind == []
 
 
+def test_one_that_is_killed_keeps_no_thread_from_being_named(scenario):
+    thread = "threading.Thread(target=time.sleep, args=[3600], name='endless').start()"
+    text = with_child("stubborn", end=f"    {thread}\n{SLEEPING}")
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=GRACE)
+    assert outcome.log == ["main", "atexit"]
+    # Not only as what a slow end waits for.
+    assert f"quiesce:   child {outcome.out[0]}" in outcome.err
+    assert "quiesce:   thread 'endless'" in outcome.err
+    assert outcome.tells_force(signal.SIGTERM)
+    assert outcome.left_behind == []
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("signum", ASKS)
 def test_one_that_never_ends_is_ended(scenario, method, signum):
