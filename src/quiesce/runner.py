@@ -15,7 +15,7 @@ import sys
 import threading
 from asyncio import coroutines, events, exceptions
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from quiesce.core import unretrieved
 from quiesce.errors import GraceExceeded, Terminated
@@ -370,8 +370,9 @@ class Runner:
         """Raise what comes of the end, unless `error` or a signal's answer says it."""
         triggers = self._triggers
         is_open = triggers.signum is not None and not triggers.answered
-        by_ctrl_c = triggers.signum == signal.SIGINT if is_open else False
-        if sequence.forced and (by_ctrl_c or not is_open):
+        by_ctrl_c = is_open and triggers.signum == signal.SIGINT
+        is_told = isinstance(error, Terminated) or (is_open and not by_ctrl_c)
+        if sequence.forced and not is_told:
             self._raise_forced(sequence, error, by_ctrl_c=by_ctrl_c)
         if sequence.hurried and isinstance(error, KeyboardInterrupt):
             keep_quiet(error)
@@ -383,13 +384,11 @@ class Runner:
 
     def _raise_forced(
         self, sequence: Sequence, error: BaseException | None, *, by_ctrl_c: bool
-    ) -> None:
-        """Say with the status that the end was forced, unless `error` does.
+    ) -> NoReturn:
+        """Say with the status that the end was forced.
 
         Not with KeyboardInterrupt: many programs catch that and end with 0.
         """
-        if isinstance(error, Terminated):
-            return
         if isinstance(error, Exception):
             # This must not be lost by it.
             sequence.loop.call_exception_handler(

@@ -31,7 +31,12 @@ from quiesce.core.shielding import is_shielded, say_nothing_if_cancelled
 from quiesce.core.task import Task
 from quiesce.shutdown.cancelling import cancel, outermost_first
 from quiesce.shutdown.swallowing import swallowers
-from quiesce.shutdown.task_state import group_owner, is_cleanup, requests_of
+from quiesce.shutdown.task_state import (
+    group_owner,
+    is_cleanup,
+    requests_of,
+    was_asked,
+)
 from quiesce.shutdown.wait_graph import WaitGraph
 
 if TYPE_CHECKING:
@@ -125,7 +130,7 @@ class Asking:
 
     def was_told(self, task: Any) -> bool:
         """Tell whether `task` was asked to end, by us or by the program."""
-        return task in self.asked or requests_of(task) > 0
+        return task in self.asked or was_asked(task)
 
     @contextmanager
     def requesting(self, how: str, tasks: Iterable[Any]) -> Generator[None]:
