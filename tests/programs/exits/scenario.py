@@ -6,6 +6,7 @@ contract itself states are measured.
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -69,6 +70,8 @@ class Outcome:
     """From the last signal, line waited for, or else the start, to the exit."""
     left_behind: list[int]
     """Processes that the program started and that outlived it."""
+    report: dict[str, object] | None = None
+    """What it wrote as JSON, where that was asked for."""
 
     def __str__(self):
         return (
@@ -117,7 +120,16 @@ class Program:
     """A program that runs; leaving the ``with`` block kills it and what it started."""
 
     def __init__(
-        self, scenario, text, *, grace, environment, options, ignoring, terminal
+        self,
+        scenario,
+        text,
+        *,
+        grace,
+        environment,
+        options,
+        ignoring,
+        terminal,
+        reports,
     ):
         self.way, self.mutant = scenario.way, scenario.mutant
         self.identity = uuid.uuid4().hex
@@ -129,6 +141,7 @@ class Program:
         self.unread, self.lines, self.heard = b"", [], 0
         self.outcome = None
         self.terminal = terminal
+        self.report = self.folder / "report.json" if reports else None
         words = [*WAYS[self.way], *map(str, options), str(self.path)]
         variables = {**self.variables(grace), **(environment or {})}
         if ignoring:
@@ -156,6 +169,8 @@ class Program:
             kept["QUIESCE_EXITS_MUTANT"] = self.mutant
         if grace is not None:
             kept["QUIESCE_GRACE"] = str(grace)
+        if self.report is not None:
+            kept["QUIESCE_REPORT"] = str(self.report)
         return kept
 
     def start(self, words, variables):
@@ -286,6 +301,7 @@ class Program:
             self.err.read().decode(errors="replace"),
             seconds,
             left_behind,
+            None if self.report is None else json.loads(self.report.read_text()),
         )
         if outcome.status == NOT_APPLIED:
             raise RuntimeError(outcome.err)
@@ -367,11 +383,13 @@ class Scenario:
         options=(),
         ignoring=(),
         terminal=False,
+        reports=False,
     ):
         """Start a program, as a context manager.
 
         `grace` None is the default grace; `options` are those of Python or `quiesce
-        run`; `ignoring` names signals as nohup does.
+        run`; `ignoring` names signals as nohup does. One that `reports` writes JSON,
+        which its outcome has.
         """
         program = Program(
             self,
@@ -381,6 +399,7 @@ class Scenario:
             options=options,
             ignoring=ignoring,
             terminal=terminal,
+            reports=reports,
         )
         self.programs.append(program)
         return program

@@ -5,12 +5,9 @@ Or when it closes the loop: how signals come out of its runs is in `test_own_loo
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 
@@ -115,12 +112,8 @@ def test_the_report_and_the_status_say_what_signal_asked(scenario, signum):
     text = LEAVES.format(cleanup="for_ever") + (
         "loop.create_task(main())\nloop.call_later(0.01, say)\nloop.run_forever()\n"
     )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "report.json"
-        outcome = scenario.interrupted(
-            text, by=signum, grace=1, environment={"QUIESCE_REPORT": str(path)}
-        )
-        report = json.loads(path.read_text())
+    outcome = scenario.interrupted(text, by=signum, grace=1, reports=True)
+    report = outcome.report
     assert f"({signal.Signals(signum).name}); left: 1 task" in outcome.err
     assert report["reason"] == signal.Signals(signum).name
     assert (report["signum"], report["status"]) == (signum, 128 + signum)

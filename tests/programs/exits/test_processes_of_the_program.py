@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -180,16 +177,13 @@ ENDS = {
 
 def reported(scenario, text, by, **options):
     """Run a program that says a pid; return that, how it ended, and its report."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "report.json"
-        environment = {"QUIESCE_REPORT": str(path)}
-        with scenario.start(text, environment=environment, **options) as running:
-            pid = int(running.wait_for(""))
-            running.wait_for("ready")
-            if by is not None:
-                running.send(by)
-            outcome = running.end()
-        return pid, outcome, json.loads(path.read_text())
+    with scenario.start(text, reports=True, **options) as running:
+        pid = int(running.wait_for(""))
+        running.wait_for("ready")
+        if by is not None:
+            running.send(by)
+        outcome = running.end()
+    return pid, outcome, outcome.report
 
 
 @pytest.mark.parametrize("end", ENDS)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
-import tempfile
 import textwrap
-from pathlib import Path
 
 import pytest
 
@@ -186,15 +183,9 @@ def test_the_forced_report_says_by_whom_and_how_long_ago_a_survivor_was_asked(
 
 @pytest.mark.parametrize("tasks", TASKS)
 def test_the_report_as_json_says_it_too(scenario, tasks):
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "report.json"
-        scenario.interrupted(
-            filled(STUBBORN, tasks=TASKS[tasks]),
-            by=signal.SIGTERM,
-            grace=1,
-            environment={"QUIESCE_REPORT": str(path)},
-        )
-        (mule,) = json.loads(path.read_text())["survivors"]
+    text = filled(STUBBORN, tasks=TASKS[tasks])
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=1, reports=True)
+    (mule,) = outcome.report["survivors"]
     assert mule["asked_by"].startswith("the end (SIGTERM)")
     assert 0 <= mule["asked_ago"] <= 3600
     assert mule["asked"] >= 2
@@ -249,18 +240,12 @@ run(main())
 
 @pytest.mark.parametrize("tasks", TASKS)
 def test_the_report_of_a_hurried_end_says_by_whom_a_survivor_was_asked(scenario, tasks):
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "report.json"
-        with scenario.start(
-            filled(HURRIED, tasks=TASKS[tasks]),
-            grace=60,
-            environment={"QUIESCE_REPORT": str(path)},
-        ) as program:
-            for moment in "ready", "again":
-                program.wait_for(moment)
-                program.send(signal.SIGINT)
-            program.end()
-        (mule,) = json.loads(path.read_text())["survivors"]
+    text = filled(HURRIED, tasks=TASKS[tasks])
+    with scenario.start(text, grace=60, reports=True) as program:
+        for moment in "ready", "again":
+            program.wait_for(moment)
+            program.send(signal.SIGINT)
+        (mule,) = program.end().report["survivors"]
     assert mule["asked_by"] == "the end (SIGINT)"
     assert mule["asked_ago"] >= 0
 

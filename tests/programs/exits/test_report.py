@@ -150,29 +150,20 @@ def test_a_forced_end_names_the_line_that_defines_what_runs_in_a_task_made_by_ha
 
 
 def test_the_json_report_says_how_long_the_grace_is(scenario):
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "report.json"
-        for grace, seconds in (None, DEFAULT_GRACE), (3, 3):
-            scenario.interrupted(
-                STUBBORN.replace("pass", "raise"),
-                by=signal.SIGTERM,
-                grace=grace,
-                environment={"QUIESCE_REPORT": str(path)},
-            )
-            assert json.loads(path.read_text())["grace"] == seconds
+    text = STUBBORN.replace("pass", "raise")
+    for grace, seconds in (None, DEFAULT_GRACE), (3, 3):
+        outcome = scenario.interrupted(
+            text, by=signal.SIGTERM, grace=grace, reports=True
+        )
+        assert outcome.report["grace"] == seconds
 
 
 @pytest.mark.parametrize("tasks", TASKS)
 def test_the_json_report_has_all_that_is_known_of_a_survivor(scenario, tasks):
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "report.json"
-        scenario.interrupted(
-            stubborn(tasks),
-            by=signal.SIGTERM,
-            grace=0.8,
-            environment={"QUIESCE_REPORT": str(path)},
-        )
-        (survivor,) = json.loads(path.read_text())["survivors"]
+    outcome = scenario.interrupted(
+        stubborn(tasks), by=signal.SIGTERM, grace=0.8, reports=True
+    )
+    (survivor,) = outcome.report["survivors"]
     assert survivor["created"]["function"] == "main"
     assert survivor["where"]["function"] == "stubborn"
     assert survivor["waits_for"] == "an event"
@@ -204,19 +195,13 @@ def test_the_json_report_has_the_frames_of_a_thread_that_never_ends(scenario, wh
 
     run(main())
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "report.json"
-        with scenario.start(
-            filled(text, begin=STUCK_THREADS[whose]),
-            grace=0.8,
-            environment={"QUIESCE_REPORT": str(path)},
-        ) as program:
-            program.wait_for()
-            program.send(signal.SIGTERM)
-            program.end()
-            lines = [program.line_of(f"# {which}") for which in ("outer", "inner")]
-            file = str(program.path)
-        survivors = json.loads(path.read_text())["survivors"]
+    text = filled(text, begin=STUCK_THREADS[whose])
+    with scenario.start(text, grace=0.8, reports=True) as program:
+        program.wait_for()
+        program.send(signal.SIGTERM)
+        survivors = program.end().report["survivors"]
+        lines = [program.line_of(f"# {which}") for which in ("outer", "inner")]
+        file = str(program.path)
     (thread,) = (each for each in survivors if each["kind"] == "thread")
     own = [frame for frame in thread["frames"] if frame["file"] == file]
     functions = ["work", "holds"]
@@ -266,17 +251,11 @@ def test_the_json_report_has_the_pid_of_a_child_that_does_not_end(scenario, modu
 
     run(main())
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "report.json"
-        with scenario.start(
-            filled(text, begin=CHILDREN[module]),
-            grace=1,
-            environment={"QUIESCE_REPORT": str(path)},
-        ) as program:
-            pid = int(program.wait_for(""))
-            program.send(signal.SIGTERM)
-            program.end()
-        report = json.loads(path.read_text())
+    text = filled(text, begin=CHILDREN[module])
+    with scenario.start(text, grace=1, reports=True) as program:
+        pid = int(program.wait_for(""))
+        program.send(signal.SIGTERM)
+        report = program.end().report
     children = [each for each in report["survivors"] if each["kind"] == "child"]
     assert [child["pid"] for child in children] == [pid]
     assert report["forced"] is True
@@ -368,16 +347,10 @@ ENDS = {
 @pytest.mark.parametrize("end", ENDS)
 def test_the_report_says_no_wrong_status_after_a_ctrl_c(scenario, end):
     in_main, outside, status, reported = ENDS[end]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "report.json"
-        outcome = scenario.interrupted(
-            filled(DEALS_WITH_CTRL_C, in_main=in_main, outside=outside),
-            by=signal.SIGINT,
-            environment={"QUIESCE_REPORT": str(path)},
-        )
-        report = json.loads(path.read_text())
+    text = filled(DEALS_WITH_CTRL_C, in_main=in_main, outside=outside)
+    outcome = scenario.interrupted(text, by=signal.SIGINT, reports=True)
     assert outcome.status == status
-    assert report["status"] == reported
+    assert outcome.report["status"] == reported
 
 
 @pytest.mark.parametrize("stderr", ["os.close(2)", "sys.stderr.close()"])
@@ -407,13 +380,8 @@ def test_the_json_report_of_a_hurried_exit_names_each_survivor_once(scenario):
 
     run(main())
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "report.json"
-        with scenario.start(
-            text, grace=60, environment={"QUIESCE_REPORT": str(path)}
-        ) as program:
-            program.wait_for("again")
-            program.send(signal.SIGINT)
-            program.end()
-        survivors = json.loads(path.read_text())["survivors"]
+    with scenario.start(text, grace=60, reports=True) as program:
+        program.wait_for("again")
+        program.send(signal.SIGINT)
+        survivors = program.end().report["survivors"]
     assert [each["name"] for each in survivors] == ["mule"]

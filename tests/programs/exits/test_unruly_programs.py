@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -364,15 +361,8 @@ def test_tasks_beside_a_line_that_is_cut_have_all_that_is_left(scenario, signum)
 
 def test_the_report_says_what_signal_ended_a_program_whose_line_was_cut(scenario):
     text = BLOCKED.format(other="stuck", cleanup="for_ever")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "report.json"
-        outcome = scenario.interrupted(
-            text,
-            by=signal.SIGTERM,
-            grace=1.5,
-            environment={"QUIESCE_REPORT": str(path)},
-        )
-        report = json.loads(path.read_text())
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=1.5, reports=True)
+    report = outcome.report
     assert (report["reason"], report["signum"]) == ("SIGTERM", signal.SIGTERM)
     assert (report["status"], report["forced"]) == (128 + signal.SIGTERM, True)
     assert outcome.tells_force(signal.SIGTERM)
