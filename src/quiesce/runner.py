@@ -9,16 +9,21 @@ files are gone, with which nothing can be imported.
 from __future__ import annotations
 
 import contextvars
-import inspect
 import signal
 import sys
 import threading
-from asyncio import coroutines, events, exceptions
+from asyncio import events, exceptions
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from quiesce.core import unretrieved
 from quiesce.errors import GraceExceeded, Terminated
+from quiesce.given_main import (
+    as_coroutine,
+    check_main,
+    drop_unbegun,
+    refuse_running_loop,
+)
 from quiesce.loop import Loop
 from quiesce.policy import default_loop
 from quiesce.shutdown import ending, forcing, late_calls, process_wide
@@ -41,9 +46,6 @@ if TYPE_CHECKING:
     from quiesce.shutdown.report import Target
 
 T = TypeVar("T")
-
-# Since 3.14 any awaitable is taken, and looked at after the running loop.
-TAKES_AWAITABLES = sys.version_info >= (3, 14)
 
 
 def run(
@@ -531,46 +533,3 @@ def reason_of(error: BaseException | None) -> Reason:
 def has_failed(task: Any) -> bool:
     """Tell whether `task` is done and ended with an exception of its own."""
     return task.done() and not task.cancelled() and task.exception() is not None
-
-
-def check_main(coro: Any) -> None:
-    """Refuse what no run can have as its main, and a run inside of another one."""
-    if not TAKES_AWAITABLES and not coroutines.iscoroutine(coro):
-        raise ValueError(f"a coroutine was expected, got {coro!r}")
-    # Here asyncio lets Python warn of the coroutine, and its tests look for that.
-    refuse_running_loop("Runner.run()", None)
-
-
-def refuse_running_loop(call: str, main: Any) -> None:
-    """Raise RuntimeError if this thread is inside a running loop; `main` is dropped."""
-    if events._get_running_loop() is not None:
-        drop(main)
-        raise RuntimeError(f"{call} cannot be called from a running event loop")
-
-
-def drop(main: Any) -> None:
-    """Close `main`: that it was never awaited is no news beside an error."""
-    if coroutines.iscoroutine(main):
-        main.close()
-
-
-def drop_unbegun(main: Any) -> None:
-    """Close `main` if a signal has kept it from being begun."""
-    if (
-        inspect.iscoroutine(main)
-        and inspect.getcoroutinestate(main) == inspect.CORO_CREATED
-    ):
-        main.close()
-
-
-def as_coroutine(awaitable: Any) -> Any:
-    """Return a coroutine that awaits `awaitable`, which may be one already."""
-    if coroutines.iscoroutine(awaitable):
-        return awaitable
-    if not inspect.isawaitable(awaitable):
-        raise TypeError("An asyncio.Future, a coroutine or an awaitable is required")
-
-    async def wrapped() -> Any:
-        return await awaitable
-
-    return wrapped()
