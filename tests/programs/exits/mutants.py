@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 import traceback
+from collections import defaultdict
 from importlib import import_module
 from weakref import WeakSet
 
@@ -184,6 +185,33 @@ def removed_handlers_leave_nothing():
     signals.Usual.handler_of = staticmethod(signals.default_handler)
 
 
+def without(module, name):
+    """Return what lets a function do nothing also for whoever holds it already."""
+
+    def empty():
+        function = getattr(import_module(f"quiesce.{module}"), name)
+        function.__code__ = (lambda: None).__code__
+
+    return empty
+
+
+def holds_tasks_weakly():
+    pending = import_module("quiesce.core.pending")
+    weakly = defaultdict(WeakSet)
+    add, forget = pending.PendingTasks.add, pending.PendingTasks.forget
+
+    def add_weakly(self, task):
+        add(self, task)
+        forget(self, task)
+        weakly[id(self)].add(task)
+
+    def all_of_them(self):
+        return [task for task in weakly[id(self)] if not task.done()]
+
+    pending.PendingTasks.add = add_weakly
+    pending.PendingTasks.all = all_of_them
+
+
 MUTANTS = {
     # triggers
     "SIGINT asks nobody": without_signal(signal.SIGINT),
@@ -200,6 +228,12 @@ MUTANTS = {
     ),
     "a removed handler leaves the default one": removed_handlers_leave_nothing,
     "a repeated signal is new to who called run": replaced("runner", "note_request"),
+    "forked children answer signals for their parent": without(
+        "shutdown.triggers", "release_in_child"
+    ),
+    "nothing of ours goes before a fork": replaced(
+        "shutdown.watch_thread", "hold_at_forks"
+    ),
     # phases
     "phase drain": without_phase("drain"),
     "phase main": without_phase("main"),
@@ -207,6 +241,7 @@ MUTANTS = {
     "phase close": without_phase("close"),
     "phase force": without_phase("force"),
     # inside them
+    "tasks that nobody holds are lost": holds_tasks_weakly,
     "sockets go on listening": replaced("shutdown.connections", "stop_accepting"),
     "main is never alone": replaced("shutdown.phases", "MAIN_ALONE", 0.0),
     "main's time alone begins with the end": replaced(
@@ -399,6 +434,9 @@ MUTANTS = {
     "output without a reader is kept": replaced(
         "shutdown.process_wide", "flush_or_forget"
     ),
+    "a thread that writes keeps the lock of its stream": replaced(
+        "shutdown.process_wide", "put_aside_buffers", list
+    ),
     "late calls of threads are shown": replaced("shutdown.late_calls", "keep_quiet"),
     "pools are not told": replaced("shutdown.process_wide", "tell_pools"),
     "children are only asked to end": replaced("shutdown.processes", "kill"),
@@ -451,5 +489,8 @@ MUTANTS = {
     "Ctrl-C at the exit is Python's": replaced("cli.last_act:LastAct", "take_over"),
     "the exit is not bound where no run was ended": replaced("cli.run", "bound_exit"),
     "a signal at the exit is not heard": replaced("cli.last_act:LastAct", "end_exit"),
+    "a signal that comes before a wait is not repeated": replaced(
+        "cli.last_act", "Nudge", Absent
+    ),
     "no death by the signal": replaced("cli.run:LastAct", "die_of"),
 }

@@ -57,6 +57,30 @@ def test_a_thread_that_never_ends_is_named_when_the_grace_is_over(scenario, sign
     assert "Exception ignored" not in outcome.err
 
 
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_signal_that_does_not_interrupt_the_wait_for_threads_ends_it_all_the_same(
+    scenario, signum
+):
+    # One that reaches another thread stands for one that comes just before the wait.
+    text = f"""
+    main = threading.main_thread().ident
+
+    def work():
+        while sys._current_frames()[main].f_code.co_name != "_shutdown":
+            time.sleep(0.01)
+        time.sleep(0.2)
+        signal.pthread_kill(threading.get_ident(), {int(signum)})
+        time.sleep(3600)  # here
+
+    threading.Thread(target=work, name="mule").start()
+    atexit.register(log, "exit function")
+    """
+    outcome = scenario.ended(text, grace=1)
+    assert "thread 'mule' at program.py:" in outcome.err
+    assert outcome.log == ["exit function"]
+    assert outcome.tells_force(signum)
+
+
 def test_jobs_of_a_pool_are_finished(scenario):
     text = """
     from concurrent.futures import ThreadPoolExecutor

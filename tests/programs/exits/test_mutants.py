@@ -90,6 +90,16 @@ FAILS = {
         "a_repeated_termination_does_not_shorten_a_cleanup",
         {"first": TERM, "again": TERM},
     ),
+    "forked children answer signals for their parent": (
+        "where_it_runs",
+        "a_signal_to_a_forked_child_leaves_its_parent_running",
+        {"signum": TERM},
+    ),
+    "nothing of ours goes before a fork": (
+        "where_it_runs",
+        "a_signal_to_a_forked_child_leaves_its_parent_running",
+        {"signum": TERM},
+    ),
     "phase drain": ("main_first", "listening_sockets_stop_first", {}),
     "phase main": (
         "main_first",
@@ -110,6 +120,11 @@ FAILS = {
         "grace",
         "a_cleanup_that_never_ends_is_forced_with_status_70",
         {"end": "return"},
+    ),
+    "tasks that nobody holds are lost": (
+        "the_rest",
+        "nobody_needs_to_hold_a_task_for_its_cleanup_to_run",
+        {"make": "asyncio.create_task(background())"},
     ),
     "sockets go on listening": ("main_first", "listening_sockets_stop_first", {}),
     "main is never alone": (
@@ -637,6 +652,16 @@ FAILS = {
         "an_exit_function_that_is_at_work_is_not_cut_short",
         {"signum": TERM},
     ),
+    "a thread that writes keeps the lock of its stream": (
+        "threads",
+        "one_that_writes_all_the_time_does_no_harm",
+        {"daemon": True, "flush": True},
+    ),
+    "a signal that comes before a wait is not repeated": (
+        "interpreter_exits",
+        "a_signal_that_does_not_interrupt_the_wait_for_threads_ends_it_all_the_same",
+        {"signum": TERM},
+    ),
     "no death by the signal": (
         "triggers",
         "a_signal_ends_main_and_then_the_rest",
@@ -659,6 +684,8 @@ UNDER_QUIESCE_RUN = {
     "the exit is not bound where no run was ended",
     "a signal at the exit is not heard",
     "open loops stay open",
+    "a signal that comes before a wait is not repeated",
+    "nothing of ours goes before a fork",
     "no death by the signal",
 }
 
@@ -669,6 +696,10 @@ def test_without_it_a_scenario_fails(scenario, mutant):
         pytest.skip("before Python 3.12 a closed server waits for no connections")
     if mutant == "the death by Ctrl-C is not kept" and sys.version_info >= (3, 14):
         pytest.skip("since Python 3.14 nothing makes it forget that")
+    if mutant == "nothing of ours goes before a fork" and sys.version_info < (3, 12):
+        pytest.skip("before Python 3.12 a fork beside threads is no news")
+    if mutant == "tasks that nobody holds are lost" and quiesce.COMPILED:
+        pytest.skip("compiled, nothing can be changed there")
     if mutant == "our guardian is a child as others" and quiesce.COMPILED:
         pytest.skip("compiled, no process guards")
     file, name, parameters = FAILS[mutant]

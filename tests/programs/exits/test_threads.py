@@ -255,12 +255,13 @@ def test_one_that_waits_for_a_lock_is_named_with_the_line(scenario):
     assert outcome.gone_within(GRACE + 1)
 
 
+@pytest.mark.parametrize("flush", [False, True])
 @pytest.mark.parametrize("daemon", [False, True])
-def test_one_that_writes_all_the_time_does_no_harm(scenario, daemon):
+def test_one_that_writes_all_the_time_does_no_harm(scenario, daemon, flush):
     begin = f"""
     def write():
         while True:
-            print("." * 50)
+            print("." * 50, flush={flush})
 
     threading.Thread(target=write, daemon={daemon}).start()
     """
