@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from quiesce.core import unretrieved
+from quiesce.core.failures import failed_at_the_end
 from quiesce.errors import GraceExceeded, Terminated
 from quiesce.given_main import (
     as_coroutine,
@@ -34,7 +35,7 @@ from quiesce.shutdown.oversight import Oversight
 from quiesce.shutdown.reason import Reason
 from quiesce.shutdown.report import Report
 from quiesce.shutdown.runs_in_threads import all_runs
-from quiesce.shutdown.sequence import Sequence, report_failure
+from quiesce.shutdown.sequence import Sequence
 from quiesce.shutdown.task_state import was_asked
 from quiesce.shutdown.triggers import SIGNALS, HeldSignals, Triggers, terminate
 
@@ -287,7 +288,7 @@ class Runner:
         sequence.end_main(self._main, main_only=not self._is_whole_program)
         # A task group hands what ended the run on to main, which raises it once more.
         if has_failed(self._main) and self._main.exception() is not error:
-            report_failure(self._loop, self._main)
+            failed_at_the_end(self._loop, self._main)
 
     def _note_failure(self, error: BaseException | None) -> None:
         """See to it that main's error is seen although a signal has the last word."""
@@ -298,7 +299,7 @@ class Runner:
         if triggers.signum is None or triggers.answered:
             return
         if isinstance(error, Exception):
-            report_failure(self._loop, self._main)
+            failed_at_the_end(self._loop, self._main)
         elif not isinstance(error, exceptions.CancelledError):
             # With sys.exit() main has said itself how the program ends.
             triggers.answered = True

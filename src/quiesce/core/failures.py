@@ -57,6 +57,17 @@ def sibling_failed(child: Any, error: BaseException) -> None:
     )
 
 
+def failed_at_the_end(loop: Any, task: Any) -> None:
+    """Report that a task failed that nobody can await any more."""
+    loop.call_exception_handler(
+        {
+            "message": "unhandled exception during asyncio.run() shutdown",
+            "exception": task.exception(),
+            "task": task,
+        }
+    )
+
+
 def exception_never_retrieved(future: Any) -> None:
     """Report that a failed future was dropped before anybody asked for its outcome."""
     report_future(future, "exception was never retrieved")

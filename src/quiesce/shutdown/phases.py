@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from quiesce.core.failures import failed_at_the_end
 from quiesce.shutdown import closing, connections, ending, forcing, service_manager
 from quiesce.shutdown.asking import EVERYBODY_AT
 from quiesce.shutdown.cancelling import awaited_tasks
@@ -172,8 +173,6 @@ def fewer_collections(tasks: int) -> Generator[None]:
 
 def report_failures(sequence: Sequence) -> None:
     """Report what went wrong in the cleanups of a round, unless somebody has asked."""
-    from quiesce.shutdown.sequence import report_failure
-
     for task in sequence.asking.waited_for:
         if (
             task is not sequence.main
@@ -181,7 +180,7 @@ def report_failures(sequence: Sequence) -> None:
             and getattr(task, "_log_traceback", True)
             and task.exception() is not None
         ):
-            report_failure(sequence.loop, task)
+            failed_at_the_end(sequence.loop, task)
 
 
 def close(sequence: Sequence) -> None:

@@ -14,6 +14,7 @@ import time
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+from quiesce.core.failures import failed_at_the_end
 from quiesce.core.task_factory import task_in_spite_of_it
 from quiesce.loop import Loop
 from quiesce.shutdown import children, connections, survivors
@@ -244,7 +245,7 @@ class Sequence:
             self.wait_for([task], time.monotonic() + FIRST_LOOK)
             task._log_destroy_pending = False
         if task.done() and not task.cancelled() and task.exception() is not None:
-            report_failure(self.loop, task)
+            failed_at_the_end(self.loop, task)
 
     # -- what is left
 
@@ -288,14 +289,3 @@ class Sequence:
         return remains_of(
             self.loop, asking.ours, asking.requests, connected=self.is_closing
         )
-
-
-def report_failure(loop: Any, task: Any) -> None:
-    """Report the exception of one task that nobody can await any more."""
-    loop.call_exception_handler(
-        {
-            "message": "unhandled exception during asyncio.run() shutdown",
-            "exception": task.exception(),
-            "task": task,
-        }
-    )
