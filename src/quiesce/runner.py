@@ -36,7 +36,6 @@ from quiesce.shutdown.reason import Reason
 from quiesce.shutdown.report import Report
 from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.sequence import Sequence
-from quiesce.shutdown.task_state import was_asked
 from quiesce.shutdown.triggers import SIGNALS, HeldSignals, Triggers, terminate
 
 if TYPE_CHECKING:
@@ -254,14 +253,12 @@ class Runner:
     def _end_main(self) -> Any:
         """Unwind a main that a signal asked to end; give or raise what comes of it."""
         triggers = self._triggers
-        # Of a task that cannot say so, nobody knows: as in asyncio.
-        is_ours = hasattr(self._main, "uncancel") and not was_asked(self._main)
         sequence = self._begin(Reason(why.SIGNALLED, signum=triggers.signum))
         sequence.end_main(self._main, main_only=not self._is_whole_program)
         if not self._main.done():
             raise triggers.answer()
         if triggers.signum == signal.SIGINT and not triggers.hurried:
-            if self._main.cancelled() and is_ours:
+            if sequence.asking.has_ended(self._main):
                 raise triggers.answer()
             # Main has dealt with the Ctrl-C by itself, as asyncio lets it.
             triggers.answered = True

@@ -2,8 +2,10 @@
 
 Tasks are asked in rounds. A round is over when all who were asked in it are done; tasks
 that were born meanwhile are asked in the next one, because most of them belong to a
-cleanup that waits for them. A task that was asked, by us or by the program, is not
-asked again but by insisting:
+cleanup that waits for them. A task that was told to end, by us or by the program, is
+not asked while it unwinds, nor is who waits for it and would hand the request on. Both
+are asked as soon as that is over and they have gone on: a timeout or task group takes
+its request back. One that was asked is not asked again but by insisting:
 
 - at half of the grace those that have gone on as if nothing had been asked;
 - at three quarters of it everybody, also those that are shielded.
@@ -30,13 +32,14 @@ from quiesce.core.running import pending_tasks
 from quiesce.core.shielding import is_shielded, say_nothing_if_cancelled
 from quiesce.core.task import Task
 from quiesce.shutdown.cancelling import cancel, outermost_first
-from quiesce.shutdown.swallowing import swallowers
+from quiesce.shutdown.swallowing import has_gone_on, swallowers
 from quiesce.shutdown.task_state import (
     group_owner,
     is_cleanup,
     requests_of,
     was_asked,
 )
+from quiesce.shutdown.unwinding import waiting_for_cleanups
 from quiesce.shutdown.wait_graph import WaitGraph
 
 if TYPE_CHECKING:
@@ -58,6 +61,10 @@ class Asking:
         self.ours: set[Any] = set()
         self.asked: set[Any] = set()
         self.shielded: set[Any] = set()
+        # Those whom the program had told before, and who have not taken that back.
+        self.told_by_others: set[Any] = set()
+        # Those who wait for the cleanup of another.
+        self.held_back: set[Any] = set()
         # The last request to tasks that cannot keep it themselves, those of asyncio.
         self.requests: dict[Any, CancelRequest] = {}
         self.insisted = 0
@@ -73,6 +80,8 @@ class Asking:
         self.ours.clear()
         self.asked.clear()
         self.shielded.clear()
+        self.told_by_others.clear()
+        self.held_back.clear()
         self.requests.clear()
 
     def look(self) -> bool:
@@ -103,15 +112,43 @@ class Asking:
     # -- one after the other
 
     def ask(self, tasks: Collection[Any]) -> None:
-        """Cancel `tasks`, as far as nobody has."""
+        """Cancel `tasks`, as far as nobody has and no cleanup is cut by it."""
         asked = self.asked
+        self.told_by_others.update(
+            task for task in tasks if task not in asked and requests_of(task)
+        )
+        waiting = waiting_for_cleanups(tasks)
         with self.requesting("", tasks):
             for task in outermost_first(tasks):
                 is_told = task in asked or requests_of(task) or is_cleanup(task)
+                if not is_told and task in waiting:
+                    self.held_back.add(task)
                 # There are thousands, and adding nothing to `asked` takes its time.
-                if not is_told and (others := cancel(task)):
+                elif not is_told and (others := cancel(task)):
                     asked.update(others)
                 asked.add(task)
+
+    @property
+    def is_holding_back(self) -> bool:
+        """Whether somebody may be asked before the next round."""
+        return not all(task.done() for task in self.told_by_others | self.held_back)
+
+    def ask_held_back(self) -> None:
+        """Ask those who have left the cleanup that kept them from being asked."""
+        # Not `was_asked`: their own request is what they have taken back.
+        ready = {task for task in self.told_by_others if not requests_of(task)}
+        self.told_by_others -= ready
+        self.held_back |= ready & (waiting := waiting_for_cleanups(ready))
+        ready -= waiting
+        gone_on = {
+            task for task in self.held_back if not task.done() and has_gone_on(task)
+        }
+        ready |= gone_on - waiting_for_cleanups(gone_on)
+        self.held_back -= ready
+        with self.requesting("", ready):
+            for task in outermost_first(ready):
+                if not requests_of(task):
+                    self.asked.update(cancel(task))
 
     def ask_again(self, tasks: Iterable[Any]) -> None:
         """Cancel `tasks`, whoever has done so before.
@@ -131,6 +168,17 @@ class Asking:
     def was_told(self, task: Any) -> bool:
         """Tell whether `task` was asked to end, by us or by the program."""
         return task in self.asked or was_asked(task)
+
+    def has_ended(self, main: Any) -> bool:
+        """Tell whether `main` ended for us alone: cancelled, or before it was asked.
+
+        Whether a task that cannot say so was cancelled by others, nobody knows: as in
+        asyncio.
+        """
+        if main in self.held_back:
+            return main.cancelled() or main.exception() is None
+        is_ours = hasattr(main, "uncancel") and main not in self.told_by_others
+        return is_ours and main.cancelled()
 
     @contextmanager
     def requesting(self, how: str, tasks: Iterable[Any]) -> Generator[None]:
@@ -176,13 +224,14 @@ class Asking:
         """Return who is shielded, and what they and cleanups wait for."""
         left, asked = self.left, self.asked
         graph = WaitGraph(left - asked)
+        told = {task for task in left if self.was_told(task) or is_cleanup(task)}
         shielded: set[Any] = set()
         if self.insisted < len(INSISTENCE):
             self.shielded.update(filter(is_shielded, left))
             self.shielded |= graph.shielded()
             shielded = (self.shielded & left) - asked
         by_shielded = graph.awaited_by(shielded)
-        return shielded | by_shielded | graph.awaited_by(left & asked, but=self.before)
+        return shielded | by_shielded | graph.awaited_by(told, but=self.before)
 
     # -- insisting
 

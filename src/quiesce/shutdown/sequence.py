@@ -194,13 +194,14 @@ class Sequence:
         while not all_done.done():
             if time.monotonic() >= until or hurried != self.hurried:
                 return False
-            if enough is None:
-                self.turn(until)
-            elif enough():
+            if enough is not None and enough():
                 return False
-            else:
-                self.turn(min(until, time.monotonic() + look))
-                look = min(2 * look, LONGEST_LOOK)
+            if enough is None and not self.asking.is_holding_back:
+                self.turn(until)
+                continue
+            self.asking.ask_held_back()
+            self.turn(min(until, time.monotonic() + look))
+            look = min(2 * look, LONGEST_LOOK)
         return True
 
     def turn(self, until: float) -> None:

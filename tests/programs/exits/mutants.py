@@ -269,6 +269,13 @@ MUTANTS = {
     "what cleanups wait for is not spared": replaced(
         "shutdown.asking:Asking", "spared", lambda _: set()
     ),
+    "only cleanups that we asked for are spared": replaced(
+        "shutdown.asking:Asking", "was_told", lambda self, task: task in self.asked
+    ),
+    "cleanups are cut through who waits for them": replaced(
+        "shutdown.asking", "waiting_for_cleanups", lambda _: set()
+    ),
+    "nobody is asked later": replaced("shutdown.asking:Asking", "ask_held_back"),
     "only what a cleanup awaits itself is spared": replaced(
         "shutdown.wait_graph:WaitGraph", "told_by", lambda *_: []
     ),

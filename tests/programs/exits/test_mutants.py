@@ -177,6 +177,21 @@ FAILS = {
         "what_a_cleanup_awaits_is_not_asked_at_half_of_the_grace",
         {"tasks": "own tasks"},
     ),
+    "only cleanups that we asked for are spared": (
+        "unwinding_already",
+        "what_its_cleanup_waits_for_is_spared_whoever_told_it",
+        {"told": "by the program before the end", "cleanup": "gathers"},
+    ),
+    "cleanups are cut through who waits for them": (
+        "unwinding_already",
+        "who_waits_for_its_cleanup_is_not_asked_at_its_cost",
+        {"wait": "await", "tasks": "pass", "signum": TERM},
+    ),
+    "nobody is asked later": (
+        "unwinding_already",
+        "one_that_took_its_request_back_is_asked_as_soon_as_it_has",
+        {"how": "timeout", "place": "main", "signum": INT},
+    ),
     "only what a cleanup awaits itself is spared": (
         "cleanups",
         "what_a_cleanup_or_shielded_job_waits_for_has_time",

@@ -12,14 +12,17 @@ from tests.programs.exits.scenario import filled
 ASKS = [signal.SIGINT, signal.SIGTERM]
 GRACE = 1.0
 
-# What a thread does: `never` never ends, `soon` ends within the grace.
+# What a thread does: `never` never ends, `soon` ends within the grace, after main.
 HEAD = """
 import atexit, queue
+
+main_has_ended = threading.Event()
 
 def never():
     time.sleep(3600)  # stuck here
 
 def soon():
+    main_has_ended.wait()
     time.sleep(0.3)
     log("thread")
 
@@ -35,6 +38,7 @@ async def main():
         await sleeper("main")
     finally:
         say("main has ended")
+        main_has_ended.set()
 
 run(main())
 """
@@ -159,6 +163,7 @@ EXITING = """
 
 async def main():
     {begin}
+    main_has_ended.set()
     sys.exit(3)
 
 run(main())
