@@ -10,10 +10,12 @@ know and filter on, under the logger ``asyncio``.
 # pyright: reportArgumentType=false
 from __future__ import annotations
 
+import sys
 import traceback
 from asyncio import format_helpers
 from asyncio.exceptions import CancelledError, InvalidStateError
 from asyncio.log import logger
+from threading import get_ident
 from typing import Any
 
 # The keys of a context that the log line does not repeat.
@@ -106,8 +108,54 @@ def task_destroyed(task: Any) -> None:
     task._loop.call_exception_handler(context)
 
 
+class running_while_handled:  # noqa: N801 - a context manager, used as a function
+    """Let what fails in the block not seem to come of the exception handled around it.
+
+    Python gives an exception the one that is being handled as its context, however far
+    up the stack; and a program that ends runs its loop while main's error comes out.
+    """
+
+    __slots__ = ("before",)
+
+    def __init__(self) -> None:
+        self.before: BaseException | None = None
+
+    def __enter__(self) -> None:
+        self.before = handled.get(get_ident())
+        handled[get_ident()] = sys.exception()
+
+    def __exit__(self, *_: object) -> None:
+        if self.before is None:
+            del handled[get_ident()]
+        else:
+            handled[get_ident()] = self.before
+
+
+# By thread, what is handled around a block of `running_while_handled`.
+handled: dict[int, BaseException | None] = {}
+
+
+def part_from_handled(error: Any) -> None:
+    """Take what is only handled around the loop out of the contexts of `error`."""
+    around = handled.get(get_ident())
+    if around is None:
+        return
+    left = [error]
+    seen: set[int] = set()
+    while left:
+        each = left.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if each.__context__ is around:
+            each.__context__ = None
+        left += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
+
+
 def handle_exception(loop: Any, handler: Any, context: dict[str, Any]) -> None:
     """Give `context` to the user's `handler`, or to the loop's default one."""
+    if handled:
+        part_from_handled(context.get("exception"))
     if handler is None:
         default_handler_guarded(loop, context)
         return

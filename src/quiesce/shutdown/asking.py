@@ -32,6 +32,7 @@ from quiesce.core.running import pending_tasks
 from quiesce.core.shielding import is_shielded, say_nothing_if_cancelled
 from quiesce.core.task import Task
 from quiesce.shutdown.cancelling import cancel, outermost_first
+from quiesce.shutdown.siblings import Siblings
 from quiesce.shutdown.swallowing import has_gone_on, swallowers
 from quiesce.shutdown.task_state import (
     group_owner,
@@ -65,6 +66,7 @@ class Asking:
         self.told_by_others: set[Any] = set()
         # Those who wait for the cleanup of another.
         self.held_back: set[Any] = set()
+        self.siblings = Siblings()
         # The last request to tasks that cannot keep it themselves, those of asyncio.
         self.requests: dict[Any, CancelRequest] = {}
         self.insisted = 0
@@ -82,6 +84,7 @@ class Asking:
         self.shielded.clear()
         self.told_by_others.clear()
         self.held_back.clear()
+        self.siblings = Siblings()
         self.requests.clear()
 
     def look(self) -> bool:
@@ -101,7 +104,9 @@ class Asking:
         """Remember who is there and who is shielded, before the first is asked."""
         self.before = self.pending()
         self.shielded.update(filter(is_shielded, self.before))
-        self.shielded |= WaitGraph(self.before).shielded()
+        graph = WaitGraph(self.before)
+        self.shielded |= graph.shielded()
+        self.siblings.note(graph)
 
     def pending(self) -> set[Any]:
         """Return the tasks that are not done."""
@@ -224,6 +229,7 @@ class Asking:
         """Return who is shielded, and what they and cleanups wait for."""
         left, asked = self.left, self.asked
         graph = WaitGraph(left - asked)
+        self.siblings.note(graph)
         told = {task for task in left if self.was_told(task) or is_cleanup(task)}
         shielded: set[Any] = set()
         if self.insisted < len(INSISTENCE):

@@ -70,6 +70,7 @@ def end_main(sequence: Sequence) -> None:
             end_of_mains_time(budget),
             enough=lambda: is_held_by_connections(sequence),
         )
+        report_lost(sequence)
         return
     while not sequence.main.done() and time.monotonic() < budget.cut:
         asking.hurry_if_due([sequence.main])
@@ -181,6 +182,13 @@ def report_failures(sequence: Sequence) -> None:
             and task.exception() is not None
         ):
             failed_at_the_end(sequence.loop, task)
+    report_lost(sequence)
+
+
+def report_lost(sequence: Sequence) -> None:
+    """Report the failures that a gathering has taken and not passed on."""
+    for task in sequence.asking.siblings.lost():
+        failed_at_the_end(sequence.loop, task)
 
 
 def close(sequence: Sequence) -> None:

@@ -14,7 +14,7 @@ import time
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from quiesce.core.failures import failed_at_the_end
+from quiesce.core.failures import failed_at_the_end, running_while_handled
 from quiesce.core.task_factory import task_in_spite_of_it
 from quiesce.loop import Loop
 from quiesce.shutdown import children, connections, survivors
@@ -105,7 +105,8 @@ class Sequence:
             phase = self.phases_left.pop(0)
             self.report.phase(phase.name)
             try:
-                phase.run(self)
+                with running_while_handled():
+                    phase.run(self)
             except Exception as error:  # noqa: BLE001 - the other phases still come
                 self.loop.call_exception_handler(
                     {
@@ -128,6 +129,8 @@ class Sequence:
     def finish(self) -> None:
         """Go through all phases that are left, and give the account of them."""
         self.advance(self.phases_left[-1].name if self.phases_left else "")
+        for gathering in self.asking.siblings.untaken():
+            failed_at_the_end(self.loop, gathering)
         self.report.write(self.status())
 
     def status(self) -> int | None:

@@ -387,6 +387,12 @@ MUTANTS = {
     "failures are not reported at the end": replaced(
         "core.unretrieved:Unretrieved", "report"
     ),
+    "errors at the end show what ends the program": replaced(
+        "shutdown.sequence", "running_while_handled", contextlib.nullcontext
+    ),
+    "what asyncio's gatherings drop is lost": replaced(
+        "shutdown.siblings", "is_dropped", lambda *_: False
+    ),
     "what is left is named twice": replaced(
         "shutdown.sequence:Sequence", "say_forced", says_forced_again
     ),

@@ -244,6 +244,114 @@ def test_errors_in_done_callbacks_are_reported_once_each(scenario, end):
     assert [times(outcome, f"ValueError: {n}") for n in range(4)] == [1, 1, 1, 1]
 
 
+FAILING_AT_THE_END = {
+    "a done callback": """
+    task = start("background")
+    task.add_done_callback(lambda task: 1 / 0)
+    """,
+    "a cleanup": """
+    async def fails():
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            1 / 0
+
+    task = asyncio.create_task(fails())
+    """,
+    "a generator": """
+    async def numbers():
+        try:
+            yield 1
+        finally:
+            1 / 0
+
+    main.generator = numbers()
+    await anext(main.generator)
+    """,
+    "an exception handler": """
+    def handler(loop, context):
+        1 / 0
+
+    asyncio.get_running_loop().set_exception_handler(handler)
+    task = start("background")
+    task.add_done_callback(lambda task: log(no_such_name))
+    """,
+}
+
+
+@pytest.mark.parametrize("end", ["raise OSError('of main')", "await sigterm()"])
+@pytest.mark.parametrize("what", FAILING_AT_THE_END)
+def test_an_error_at_the_end_does_not_show_what_ends_the_program(scenario, what, end):
+    text = filled(
+        """
+        async def sigterm():
+            asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(3600)
+
+        async def main():
+            {fails}
+            await asyncio.sleep(0)
+            {end}
+
+        run(main())
+        """,
+        fails=FAILING_AT_THE_END[what],
+        end=end,
+    )
+    outcome = scenario.ended(text)
+    assert outcome.err.count("ZeroDivisionError: division") == 1
+    assert outcome.err.count("OSError: of main") == end.startswith("raise")
+    assert "Terminated" not in outcome.err
+
+
+GATHERINGS = {
+    "main": "await gathering()",
+    "a background task": """
+    task = asyncio.create_task(gathering())
+    await asyncio.sleep(3600)
+    """,
+    "nobody": """
+    main.held = asyncio.gather(*map(fails, range(3)), return_exceptions={keep})
+    await asyncio.sleep(3600)
+    """,
+}
+
+
+@pytest.mark.parametrize("where", GATHERINGS)
+@pytest.mark.parametrize("keep", [False, True])
+def test_each_part_of_a_gathering_that_fails_at_the_end_is_reported_once(
+    scenario, where, keep
+):
+    text = filled(
+        """
+        async def fails(number):
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                raise ValueError(f"part {number}")
+
+        async def gathering():
+            parts = map(fails, range(3))
+            try:
+                await asyncio.gather(*parts, return_exceptions={keep})
+            finally:
+                log("gathered")
+
+        async def main():
+            asyncio.get_running_loop().call_later(0.1, say)
+            {where}
+
+        run(main())
+        """,
+        where=GATHERINGS[where],
+    ).replace("{keep}", str(keep))
+    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    counts = [outcome.err.count(f"ValueError: part {number}") for number in range(3)]
+    # One that is cancelled keeps no errors, whatever it was told.
+    assert counts == [where != "nobody" or not keep] * 3
+    assert outcome.tells(signal.SIGTERM)
+
+
 @pytest.mark.ways("quiesce.run")
 def test_each_sibling_of_a_gather_that_fails_after_another_is_reported_once(scenario):
     text = """

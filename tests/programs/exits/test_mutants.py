@@ -612,6 +612,16 @@ FAILS = {
         "a_call_that_lets_no_python_run_does_not_save_the_children",
         {},
     ),
+    "errors at the end show what ends the program": (
+        "errors",
+        "an_error_at_the_end_does_not_show_what_ends_the_program",
+        {"what": "a done callback", "end": "raise OSError('of main')"},
+    ),
+    "what asyncio's gatherings drop is lost": (
+        "errors",
+        "each_part_of_a_gathering_that_fails_at_the_end_is_reported_once",
+        {"where": "a background task", "keep": False},
+    ),
     "what is left is named twice": (
         "unruly_programs",
         "what_is_left_is_named_once_though_it_cannot_be_closed_either",

@@ -1,0 +1,65 @@
+"""What fails in the end as part of one of asyncio's gatherings, and would be lost.
+
+That of asyncio passes the first failure on and drops all that come after it. While a
+program runs it is left to that; when it ends, everything that fails is reported.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from quiesce.shutdown.wait_graph import Gathering, is_task
+
+if TYPE_CHECKING:
+    from quiesce.shutdown.wait_graph import WaitGraph
+
+# What a future has as long as nobody has asked for its exception.
+UNTAKEN = "_log_traceback"
+
+
+class Siblings:
+    """The tasks that were parts of a gathering of asyncio's when somebody looked."""
+
+    def __init__(self) -> None:
+        self.gathering_of: dict[Any, Any] = {}
+        self.gatherings: set[Any] = set()
+
+    def note(self, graph: WaitGraph) -> None:
+        """Remember which of the tasks in `graph` are parts of what."""
+        for told, tellers in graph.tellers.items():
+            # Ours reports by itself.
+            if type(told) is Gathering:
+                self.gatherings.add(told)
+                self.gathering_of.update((each, told) for each in tellers)
+
+    def lost(self) -> list[Any]:
+        """Return the tasks whose failure has been dropped since the last call."""
+        done = [
+            (task, gathering)
+            for task, gathering in self.gathering_of.items()
+            if task.done() and gathering.done()
+        ]
+        for task, _ in done:
+            del self.gathering_of[task]
+        return [task for task, gathering in done if is_dropped(task, gathering)]
+
+    def untaken(self) -> list[Any]:
+        """Return the gatherings whose failure nobody has taken; to them it is taken."""
+        failed = [each for each in self.gatherings if getattr(each, UNTAKEN, False)]
+        for each in failed:
+            setattr(each, UNTAKEN, False)
+        return failed
+
+
+def is_dropped(task: Any, gathering: Any) -> bool:
+    """Tell whether the failure of `task` was taken from it and not passed on."""
+    if not is_task(task) or task.cancelled() or getattr(task, UNTAKEN, True):
+        return False
+    error = task.exception()
+    if error is None or gathering._exception is error:
+        return False
+    return gathering.cancelled() or not any(
+        each is error for each in gathering._result or ()
+    )
