@@ -328,7 +328,7 @@ class Runner:
                 finally:
                     if self._reason_to_exit(sequence) is not None:
                         late_calls.keep_quiet(sequence.budget)
-                    self._forget_loop()
+                    self._close_loop(sequence)
                     sequence.forget()
             self._bound_exit(sequence)
             self._say_how(sequence, error)
@@ -361,13 +361,17 @@ class Runner:
         self._oversight.hold(self._loop, self._budget, reason.forced_status)
         return self._sequence
 
-    def _forget_loop(self) -> None:
+    def _close_loop(self, sequence: Sequence) -> None:
         """Close the loop, and be of no more use."""
         if self._loop_factory is None:
             events.set_event_loop(None)
-        self._loop.close()
-        self._loop = None
+        loop, self._loop = self._loop, None
         self._closed = True
+        try:
+            loop.close()
+        except (KeyboardInterrupt, SystemExit) as error:
+            # The exception handler's, which hears of what was never retrieved.
+            sequence.interruption = sequence.interruption or error
 
     def _say_how(self, sequence: Sequence, error: BaseException | None) -> None:
         """Raise what comes of the end, unless `error` or a signal's answer says it."""

@@ -380,6 +380,9 @@ MUTANTS = {
     "failures are not reported at the end": replaced(
         "core.unretrieved:Unretrieved", "report"
     ),
+    "what a finalizer's report raises is lost": replaced(
+        "core.failures", "raise_in_run"
+    ),
     "what is left is named twice": replaced(
         "shutdown.sequence:Sequence", "say_forced", says_forced_again
     ),

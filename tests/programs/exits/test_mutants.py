@@ -533,6 +533,11 @@ FAILS = {
         "a_failure_held_in_a_global_is_reported_before_the_end",
         {"end": "return", "tasks": "own tasks"},
     ),
+    "what a finalizer's report raises is lost": (
+        "exceptional_mains",
+        "sys_exit_ends_the_program_in_order_wherever_it_is_called",
+        {"place": "an exception handler, of a task that was dropped"},
+    ),
     "no signal is heard between two runs": (
         "runner",
         "a_termination_between_two_runs_ends_the_background_in_order",
