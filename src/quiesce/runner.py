@@ -136,6 +136,8 @@ class Runner:
         self._ends_for_signal = False
         self._given_budget: Budget | None = None
         self._main: Any = None
+        # Whether the error of the run that was last has been reported.
+        self._failure_told = False
         self._budget: Budget | None = None
         self._sequence: Sequence | None = None
 
@@ -226,6 +228,7 @@ class Runner:
         if self._sequence is not None:
             ending.forget(loop)
         self._budget = self._sequence = None
+        self._failure_told = False
 
     def _run_main(self) -> Any:
         """Run the loop until main is done, and say what its outcome means.
@@ -299,6 +302,7 @@ class Runner:
         if triggers.signum is None or triggers.answered:
             return
         if isinstance(error, Exception):
+            self._failure_told = True
             failed_at_the_end(self._loop, self._main)
         elif not isinstance(error, exceptions.CancelledError):
             # With sys.exit() main has said itself how the program ends.
@@ -383,6 +387,9 @@ class Runner:
             self._raise_forced(sequence, error, by_ctrl_c=by_ctrl_c)
         if sequence.hurried and isinstance(error, KeyboardInterrupt):
             keep_quiet(error)
+        if is_open and (triggers.hurried or not by_ctrl_c):
+            # Of these answers no traceback is shown that would have it.
+            self._report_overruled(sequence.loop, error)
         if is_open or isinstance(error, (KeyboardInterrupt, Terminated)):
             # The last exit from `triggers` gives the answer that is open.
             return
@@ -396,14 +403,16 @@ class Runner:
 
         Not with KeyboardInterrupt: many programs catch that and end with 0.
         """
-        if isinstance(error, Exception):
-            # This must not be lost by it.
-            sequence.loop.call_exception_handler(
-                {"message": "main raised", "exception": error}
-            )
+        self._report_overruled(sequence.loop, error)
         self._triggers.answered = True
         reason = Reason(why.SIGNALLED, signal.SIGINT) if by_ctrl_c else sequence.reason
         raise GraceExceeded(reason.forced_status) from error
+
+    def _report_overruled(self, loop: Any, error: BaseException | None) -> None:
+        """Report main's `error`, unless it has been, where something else comes out."""
+        if is_failure(error) and not self._failure_told:
+            self._failure_told = True
+            loop.call_exception_handler({"message": "main raised", "exception": error})
 
     def _bound_exit(self, sequence: Sequence) -> None:
         """Give the process what is left of the grace, if it is to end."""
@@ -538,3 +547,10 @@ def reason_of(error: BaseException | None) -> Reason:
 def has_failed(task: Any) -> bool:
     """Tell whether `task` is done and ended with an exception of its own."""
     return task.done() and not task.cancelled() and task.exception() is not None
+
+
+def is_failure(error: BaseException | None) -> bool:
+    """Tell whether `error` says that something failed, not that the program ends."""
+    return error is not None and not isinstance(
+        error, (SystemExit, KeyboardInterrupt, exceptions.CancelledError)
+    )

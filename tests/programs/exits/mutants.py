@@ -383,6 +383,7 @@ MUTANTS = {
     "what a finalizer's report raises is lost": replaced(
         "core.failures", "raise_in_run"
     ),
+    "what a signal overrules is lost": replaced("runner:Runner", "_report_overruled"),
     "what is left is named twice": replaced(
         "shutdown.sequence:Sequence", "say_forced", says_forced_again
     ),

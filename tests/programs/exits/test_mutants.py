@@ -538,6 +538,11 @@ FAILS = {
         "sys_exit_ends_the_program_in_order_wherever_it_is_called",
         {"place": "an exception handler, of a task that was dropped"},
     ),
+    "what a signal overrules is lost": (
+        "failed_mains",
+        "what_one_raised_is_shown_once_though_a_signal_comes_at_the_end",
+        {"signum": TERM, "run": "a run"},
+    ),
     "no signal is heard between two runs": (
         "runner",
         "a_termination_between_two_runs_ends_the_background_in_order",
