@@ -405,6 +405,8 @@ class Runner:
         """
         self._report_overruled(sequence.loop, error)
         self._triggers.answered = True
+        if threading.current_thread() is not threading.main_thread():
+            late_calls.keep_forced_quiet()
         reason = Reason(why.SIGNALLED, signal.SIGINT) if by_ctrl_c else sequence.reason
         raise GraceExceeded(reason.forced_status) from error
 

@@ -442,6 +442,9 @@ MUTANTS = {
         "shutdown.process_wide", "put_aside_buffers", list
     ),
     "late calls of threads are shown": replaced("shutdown.late_calls", "keep_quiet"),
+    "the traceback of a forced thread is shown": replaced(
+        "shutdown.late_calls", "without_forced", lambda hook: hook
+    ),
     "pools are not told": replaced("shutdown.process_wide", "tell_pools"),
     "children are only asked to end": replaced("shutdown.processes", "kill"),
     "children are not asked to end": replaced("shutdown.processes", "terminate"),

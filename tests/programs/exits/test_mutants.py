@@ -432,6 +432,11 @@ FAILS = {
         "one_that_goes_on_calling_the_loop_prints_nothing",
         {"daemon": False},
     ),
+    "the traceback of a forced thread is shown": (
+        "runs_in_threads",
+        "force_ends_the_thread_without_a_traceback",
+        {"end": "thread.join()"},
+    ),
     "pools are not told": (
         "pools",
         "an_idle_one_is_ended_at_once",
