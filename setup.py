@@ -23,6 +23,8 @@ PURE = ("__init__", "native")  # all of native.pxd is C, so its .py stays Python
 ON = ["cdivision", "embedsignature"]
 OFF = "annotation_typing auto_pickle binding boundscheck initializedcheck wraparound"
 DIRECTIVES = {"language_level": 3, "embedsignature.format": "clinic"}
+# With it a SystemExit that a finalizer raises ends the process, there and at once.
+DIRECTIVES["unraisable_tracebacks"] = False
 DIRECTIVES |= dict.fromkeys(ON, True) | dict.fromkeys(OFF.split(), False)
 # Whoever says how to compile wants it so: a sanitizer's reports need the names.
 FLAGS_GIVEN = bool(os.environ.get("CFLAGS"))

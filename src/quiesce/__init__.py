@@ -5,8 +5,8 @@ an attribute here. `HOMES` says which are quiesce's own and where each lives; al
 are the standard library's own objects. A name is looked up when it is first asked for,
 so that importing quiesce costs next to nothing.
 
-Names that asyncio does not have: `install`, `Loop`, `Terminated`, `COMPILED`,
-``__version__`` and the module `shutdown`.
+Names that asyncio does not have: `install`, `Loop`, `Terminated`, `GraceExceeded`,
+`COMPILED`, ``__version__`` and the module `shutdown`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from quiesce.core.scheduler import COMPILED
     from quiesce.core.task import Task
     from quiesce.core.timers import TimerHandle
-    from quiesce.errors import Terminated
+    from quiesce.errors import GraceExceeded, Terminated
     from quiesce.installation import get_event_loop, install
     from quiesce.loop import Loop, new_event_loop
     from quiesce.offload.threads import to_thread
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
         "COMPILED",
         "EventLoop",
         "Future",
+        "GraceExceeded",
         "Handle",
         "LifoQueue",
         "Loop",
@@ -126,7 +127,7 @@ HOMES = {
     "quiesce.core.scheduler": ("COMPILED",),
     "quiesce.core.task": ("Task",),
     "quiesce.core.timers": ("TimerHandle",),
-    "quiesce.errors": ("Terminated",),
+    "quiesce.errors": ("GraceExceeded", "Terminated"),
     "quiesce.installation": ("get_event_loop", "install"),
     "quiesce.loop": ("Loop", "new_event_loop"),
     "quiesce.offload.threads": ("to_thread",),

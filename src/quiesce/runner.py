@@ -135,6 +135,8 @@ class Runner:
         self._ends_for_signal = False
         self._given_budget: Budget | None = None
         self._main: Any = None
+        # Whether the error of the run that was last has been reported.
+        self._failure_told = False
         self._budget: Budget | None = None
         self._sequence: Sequence | None = None
 
@@ -225,6 +227,7 @@ class Runner:
         if self._sequence is not None:
             ending.forget(loop)
         self._budget = self._sequence = None
+        self._failure_told = False
 
     def _run_main(self) -> Any:
         """Run the loop until main is done, and say what its outcome means.
@@ -296,6 +299,7 @@ class Runner:
         if triggers.signum is None or triggers.answered:
             return
         if isinstance(error, Exception):
+            self._failure_told = True
             failed_at_the_end(self._loop, self._main)
         elif not isinstance(error, exceptions.CancelledError):
             # With sys.exit() main has said itself how the program ends.
@@ -325,7 +329,7 @@ class Runner:
                 finally:
                     if self._reason_to_exit(sequence) is not None:
                         late_calls.keep_quiet(sequence.budget)
-                    self._forget_loop()
+                    self._close_loop(sequence)
                     sequence.forget()
             self._bound_exit(sequence)
             self._say_how(sequence, error)
@@ -358,13 +362,17 @@ class Runner:
         self._oversight.hold(self._loop, self._budget, reason.forced_status)
         return self._sequence
 
-    def _forget_loop(self) -> None:
+    def _close_loop(self, sequence: Sequence) -> None:
         """Close the loop, and be of no more use."""
         if self._loop_factory is None:
             events.set_event_loop(None)
-        self._loop.close()
-        self._loop = None
+        loop, self._loop = self._loop, None
         self._closed = True
+        try:
+            loop.close()
+        except (KeyboardInterrupt, SystemExit) as error:
+            # The exception handler's, which hears of what was never retrieved.
+            sequence.interruption = sequence.interruption or error
 
     def _say_how(self, sequence: Sequence, error: BaseException | None) -> None:
         """Raise what comes of the end, unless `error` or a signal's answer says it."""
@@ -376,6 +384,9 @@ class Runner:
             self._raise_forced(sequence, error, by_ctrl_c=by_ctrl_c)
         if sequence.hurried and isinstance(error, KeyboardInterrupt):
             keep_quiet(error)
+        if is_open and (triggers.hurried or not by_ctrl_c):
+            # Of these answers no traceback is shown that would have it.
+            self._report_overruled(sequence.loop, error)
         if is_open or isinstance(error, (KeyboardInterrupt, Terminated)):
             # The last exit from `triggers` gives the answer that is open.
             return
@@ -389,14 +400,18 @@ class Runner:
 
         Not with KeyboardInterrupt: many programs catch that and end with 0.
         """
-        if isinstance(error, Exception):
-            # This must not be lost by it.
-            sequence.loop.call_exception_handler(
-                {"message": "main raised", "exception": error}
-            )
+        self._report_overruled(sequence.loop, error)
         self._triggers.answered = True
+        if threading.current_thread() is not threading.main_thread():
+            late_calls.keep_forced_quiet()
         reason = Reason(why.SIGNALLED, signal.SIGINT) if by_ctrl_c else sequence.reason
         raise GraceExceeded(reason.forced_status) from error
+
+    def _report_overruled(self, loop: Any, error: BaseException | None) -> None:
+        """Report main's `error`, unless it has been, where something else comes out."""
+        if is_failure(error) and not self._failure_told:
+            self._failure_told = True
+            loop.call_exception_handler({"message": "main raised", "exception": error})
 
     def _bound_exit(self, sequence: Sequence) -> None:
         """Give the process what is left of the grace, if it is to end."""
@@ -531,3 +546,10 @@ def reason_of(error: BaseException | None) -> Reason:
 def has_failed(task: Any) -> bool:
     """Tell whether `task` is done and ended with an exception of its own."""
     return task.done() and not task.cancelled() and task.exception() is not None
+
+
+def is_failure(error: BaseException | None) -> bool:
+    """Tell whether `error` says that something failed, not that the program ends."""
+    return error is not None and not isinstance(
+        error, (SystemExit, KeyboardInterrupt, exceptions.CancelledError)
+    )

@@ -20,6 +20,10 @@ from typing import Any
 
 # The keys of a context that the log line does not repeat.
 SAID_ALREADY = frozenset({"message", "exception"})
+# What is said of an object that is dropped, by asyncio's own too.
+NEVER_RETRIEVED = "exception was never retrieved"
+DESTROYED = "Task was destroyed but it is pending!"
+OF_FINALIZERS = (NEVER_RETRIEVED, DESTROYED)
 # Up to 3.12.2 a stream asks its handler for an exception also if that was cancelled.
 ASKS_THE_CANCELLED = "StreamReaderProtocol.connection_made.<locals>.callback"
 
@@ -72,7 +76,7 @@ def failed_at_the_end(loop: Any, task: Any) -> None:
 
 def exception_never_retrieved(future: Any) -> None:
     """Report that a failed future was dropped before anybody asked for its outcome."""
-    report_future(future, "exception was never retrieved")
+    report_future(future, NEVER_RETRIEVED)
 
 
 def exception_not_retrieved_so_far(future: Any) -> None:
@@ -102,7 +106,7 @@ def step_too_late(task: Any, error: BaseException | None) -> None:
 
 def task_destroyed(task: Any) -> None:
     """Report that a task was dropped before it was done."""
-    context = {"task": task, "message": "Task was destroyed but it is pending!"}
+    context = {"task": task, "message": DESTROYED}
     if task._source_traceback:
         context["source_traceback"] = task._source_traceback
     task._loop.call_exception_handler(context)
@@ -126,7 +130,7 @@ class running_while_handled:  # noqa: N801 - a context manager, used as a functi
 
     def __exit__(self, *_: object) -> None:
         if self.before is None:
-            del handled[get_ident()]
+            handled.pop(get_ident(), None)
         else:
             handled[get_ident()] = self.before
 
@@ -153,9 +157,37 @@ def part_from_handled(error: Any) -> None:
 
 
 def handle_exception(loop: Any, handler: Any, context: dict[str, Any]) -> None:
-    """Give `context` to the user's `handler`, or to the loop's default one."""
+    """Give `context` to the user's `handler`, or to the loop's default one.
+
+    What it raises to end the program comes out of here, or else of the loop's run:
+    nobody can catch what comes out of the finalizer of an object that is dropped.
+    """
     if handled:
         part_from_handled(context.get("exception"))
+    try:
+        call_handler(loop, handler, context)
+    except (SystemExit, KeyboardInterrupt) as error:
+        if not is_of_finalizer(context):
+            raise
+        raise_in_run(loop, error, context)
+
+
+def is_of_finalizer(context: dict[str, Any]) -> bool:
+    """Tell whether this is said of a future or task, asyncio's too, that is dropped."""
+    return str(context.get("message")).endswith(OF_FINALIZERS)
+
+
+def raise_in_run(loop: Any, error: BaseException, context: dict[str, Any]) -> None:
+    """Let `error` come out of the run of `loop`, as if a callback had raised it."""
+    try:
+        loop.interrupts.raise_soon(error)
+    except RuntimeError:
+        # The loop is closed.
+        handler_failed(loop, error, context)
+
+
+def call_handler(loop: Any, handler: Any, context: dict[str, Any]) -> None:
+    """Give `context` to a handler, whose errors are reported too."""
     if handler is None:
         default_handler_guarded(loop, context)
         return

@@ -55,7 +55,7 @@ class Interrupts:
         self.held_since = 0.0
         # The handler for which ours stands in.
         self.former: Any = default_int_handler
-        # What another signal raises as soon as that cuts nothing of ours in half.
+        # What comes out of the loop's run as soon as that cuts nothing of ours in half.
         self.error: BaseException | None = None
         # What lets a signal wake a loop that sleeps; the loop that has it sets it.
         self.wakeup: SignalWakeup | None = None
@@ -104,8 +104,18 @@ class Interrupts:
             self.loop.interrupted = False
             raise KeyboardInterrupt
 
+    def raise_soon(self, error: BaseException) -> None:
+        """Let `error` come out of the loop's run, or of its `close`; thread-safe.
+
+        Of several the first does. Raises `RuntimeError` if the loop is closed.
+        """
+        self.loop.check_closed()
+        if self.error is None:
+            self.error = error
+        self.loop.call_soon_threadsafe(self.raise_error)
+
     def raise_error(self) -> None:
-        """Raise what `hold_error` was given, if there is something."""
+        """Raise what `hold_error` or `raise_soon` was given, if there is something."""
         if self.error is not None:
             error, self.error = self.error, None
             raise error

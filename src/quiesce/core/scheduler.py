@@ -229,6 +229,7 @@ class Scheduler:
         self.poller.close()
         self.pending_tasks.clear()
         self.other_tasks.clear()
+        self.interrupts.raise_error()
 
     def is_running(self) -> bool:
         """Tell whether the loop runs now, in any thread."""
@@ -538,6 +539,7 @@ class Scheduler:
     def report_unretrieved(self) -> None:
         """Report all failures that nobody has asked for until now."""
         self.unretrieved.report()
+        self.interrupts.raise_error()
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Report an error that nobody awaits.

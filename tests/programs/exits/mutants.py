@@ -393,6 +393,10 @@ MUTANTS = {
     "what asyncio's gatherings drop is lost": replaced(
         "shutdown.siblings", "is_dropped", lambda *_: False
     ),
+    "what a finalizer's report raises is lost": replaced(
+        "core.failures", "raise_in_run"
+    ),
+    "what a signal overrules is lost": replaced("runner:Runner", "_report_overruled"),
     "what is left is named twice": replaced(
         "shutdown.sequence:Sequence", "say_forced", says_forced_again
     ),
@@ -451,6 +455,9 @@ MUTANTS = {
         "shutdown.process_wide", "put_aside_buffers", list
     ),
     "late calls of threads are shown": replaced("shutdown.late_calls", "keep_quiet"),
+    "the traceback of a forced thread is shown": replaced(
+        "shutdown.late_calls", "without_forced", lambda hook: hook
+    ),
     "pools are not told": replaced("shutdown.process_wide", "tell_pools"),
     "children are only asked to end": replaced("shutdown.processes", "kill"),
     "children are not asked to end": replaced("shutdown.processes", "terminate"),

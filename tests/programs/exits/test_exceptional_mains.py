@@ -133,6 +133,36 @@ PLACES = {
     loop.call_soon(lambda: 1 / 0)
     await sleeper("main", 0.05)
     """,
+    "an exception handler, of a task that was dropped": """
+    asyncio.get_running_loop().set_exception_handler(lambda *_: raises())
+    asyncio.create_task(fails(ValueError()))
+    await sleeper("main", 0.05)
+    """,
+    "an exception handler, of a future that was dropped": """
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda *_: raises())
+    loop.create_future().set_exception(ValueError())
+    await sleeper("main", 0.05)
+    """,
+    "an exception handler, of a task of asyncio's that was dropped": """
+    asyncio.get_running_loop().set_exception_handler(lambda *_: raises())
+    asyncio_tasks()
+    asyncio.create_task(fails(ValueError()))
+    await sleeper("main", 0.05)
+    """,
+    "an exception handler, of a task that was dropped as main returned": """
+    asyncio.get_running_loop().set_exception_handler(lambda *_: raises())
+    task = asyncio.create_task(fails(ValueError()))
+    await asyncio.wait([task])
+    log("main")
+    """,
+    "an exception handler, of a task that is held": """
+    global held
+    asyncio.get_running_loop().set_exception_handler(lambda *_: raises())
+    held = asyncio.create_task(fails(ValueError()))
+    await asyncio.wait([held])
+    log("main")
+    """,
 }
 
 
@@ -143,6 +173,38 @@ def test_sys_exit_ends_the_program_in_order_wherever_it_is_called(scenario, plac
     assert outcome.log == ["main", "background", "finally"]
     assert outcome.status == 3
     assert outcome.is_silent
+
+
+DROPPED = "an exception handler, of a task that was dropped"
+
+
+@pytest.mark.ways("quiesce.run", "quiesce run")
+def test_a_ctrl_c_in_an_exception_handler_ends_the_program_in_order(scenario):
+    text = "def raises():\n    raise KeyboardInterrupt\n"
+    outcome = scenario.ended(text + filled(PROGRAM, main=PLACES[DROPPED]))
+    assert outcome.log == ["main", "background", "finally"]
+    assert outcome.tells(signal.SIGINT)
+    assert outcome.err.splitlines().count("KeyboardInterrupt") == 1
+
+
+@pytest.mark.ways("quiesce.run", "quiesce run")
+def test_sys_exit_in_the_exception_handler_of_a_closed_loop_is_reported(scenario):
+    text = """
+    async def fails():
+        global loop
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda *_: sys.exit(3))
+
+    run(fails())
+    future = asyncio.Future(loop=loop)
+    future.set_exception(ValueError())
+    del future
+    log("the program goes on")
+    """
+    outcome = scenario.ended(text)
+    assert outcome.log == ["the program goes on"]
+    assert outcome.status == 0
+    assert "SystemExit: 3" in outcome.err
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

@@ -447,6 +447,11 @@ FAILS = {
         "one_that_goes_on_calling_the_loop_prints_nothing",
         {"daemon": False},
     ),
+    "the traceback of a forced thread is shown": (
+        "runs_in_threads",
+        "force_ends_the_thread_without_a_traceback",
+        {"end": "thread.join()"},
+    ),
     "pools are not told": (
         "pools",
         "an_idle_one_is_ended_at_once",
@@ -547,6 +552,16 @@ FAILS = {
         "errors",
         "a_failure_held_in_a_global_is_reported_before_the_end",
         {"end": "return", "tasks": "own tasks"},
+    ),
+    "what a finalizer's report raises is lost": (
+        "exceptional_mains",
+        "sys_exit_ends_the_program_in_order_wherever_it_is_called",
+        {"place": "an exception handler, of a task that was dropped"},
+    ),
+    "what a signal overrules is lost": (
+        "failed_mains",
+        "what_one_raised_is_shown_once_though_a_signal_comes_at_the_end",
+        {"signum": TERM, "run": "a run"},
     ),
     "no signal is heard between two runs": (
         "runner",

@@ -222,6 +222,90 @@ def test_force_in_one_ends_only_that(scenario):
     assert outcome.gone_within(2)
 
 
+FORCED = """
+    def forced():
+        {call}
+
+    thread = threading.Thread(target=forced, name="of-mine")
+    thread.start()
+    {end}
+    log("the main thread goes on")
+"""
+END = "thread.join()"
+
+
+def forced(scenario, call, end=END):
+    """Return how a program ends with a run in a thread that has to be forced."""
+    text = """
+    async def gives_up():
+        asyncio.create_task(stubborn(), name="mule")
+        await asyncio.sleep(0)
+    """
+    text += filled(FORCED, call=call, end=end)
+    return scenario.ended(program(text), grace=0.5)
+
+
+@pytest.mark.parametrize("end", [END, "begun.wait()"])
+def test_force_ends_the_thread_without_a_traceback(scenario, end):
+    outcome = forced(scenario, "run(gives_up())", end)
+    assert outcome.log == ["the main thread goes on", "atexit"]
+    assert "task 'mule'" in outcome.err
+    assert outcome.tracebacks == 0
+    assert "GraceExceeded" not in outcome.err
+
+
+def test_force_after_the_run_of_the_main_thread_shows_no_traceback_either(scenario):
+    end = """
+    async def leave():
+        sys.exit(3)
+
+    begun.wait()
+    try:
+        run(leave())
+    except SystemExit:
+        pass
+    thread.join()
+    """
+    outcome = forced(scenario, "run(gives_up())", end)
+    assert outcome.log == ["the main thread goes on", "atexit"]
+    assert "task 'mule'" in outcome.err
+    assert outcome.tracebacks == 0
+
+
+def test_the_caller_in_the_thread_can_catch_that_force_was_needed(scenario):
+    call = """
+    import quiesce
+
+    try:
+        run(gives_up())
+    except quiesce.GraceExceeded as error:
+        log(error.code)
+    """
+    outcome = forced(scenario, call)
+    assert outcome.log == ["70", "the main thread goes on", "atexit"]
+
+
+def test_the_programs_own_hook_hears_of_force_and_of_what_fails(scenario):
+    call = """
+    threading.excepthook = lambda args: log(args.exc_type.__name__)
+    run(gives_up())
+    """
+    outcome = forced(scenario, call)
+    assert outcome.log == ["GraceExceeded", "the main thread goes on", "atexit"]
+
+
+def test_a_failure_in_a_thread_is_shown_after_force_in_another(scenario):
+    end = """
+    thread.join()
+    other = threading.Thread(target=lambda: 1 / 0)
+    other.start()
+    other.join()
+    """
+    outcome = forced(scenario, "run(gives_up())", end)
+    assert outcome.tracebacks == 1
+    assert "ZeroDivisionError" in outcome.err
+
+
 def test_one_that_is_over_is_not_waited_for(scenario):
     body = """
     async def main():
