@@ -465,6 +465,7 @@ MUTANTS = {
     "nothing guards against C": replaced("shutdown.guard:Guard", "stand"),
     "the guard holds no deadline": replaced("shutdown.guard:Guard", "hold"),
     "the guard does not let go": replaced("shutdown.guard:Guard", "let_go"),
+    "nothing guards the exit against C": replaced("shutdown.guard:Guard", "hold_exit"),
     "nothing guards own loops against C": replaced("shutdown.own_ends", "guard_run"),
     # quiesce run
     "open loops stay open": replaced("cli.run", "end_loops"),

@@ -592,6 +592,11 @@ FAILS = {
         "zero_turns_the_report_off",
         {},
     ),
+    "nothing guards the exit against C": (
+        "calls_that_keep_the_gil",
+        "one_during_the_interpreters_exit_ends_the_process",
+        {"place": "an exit function", "signum": TERM},
+    ),
     "nothing guards against C": (
         "blocked_loops",
         "a_call_that_lets_no_python_run_does_not_save_the_children",
