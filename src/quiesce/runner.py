@@ -497,7 +497,9 @@ class Runner:
 
     def _force(self) -> None:
         """End the process, because the loop cannot; called in another thread."""
-        forcing.end_process(self._sequence or self._begin(self._asked_reason))
+        sequence = self._sequence or self._begin(self._asked_reason)
+        self._oversight.allow_last_acts(sequence.budget, sequence.reason.forced_status)
+        forcing.end_process(sequence)
 
 
 def end_loop(

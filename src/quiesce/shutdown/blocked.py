@@ -139,17 +139,21 @@ def described_place(loop: Any, thread_id: int) -> str:
 
 def place_of(frames: list[FrameType]) -> str:
     """Name the innermost line of the program, and what it called if that has lines."""
-    for index, frame in reversed(list(enumerate(frames))):
-        if runs_a_loop(frame.f_code):
-            frames = frames[index + 1 :]
-            break
-    places = tuple(map(await_chain.place_of, frames))
+    places = tuple(map(await_chain.place_of, called_by_us(frames)))
     own = own_place(places)
     if own is None:
         return "in a callback that has no lines"
     if own == places[-1]:
         return f"at {own}"
     return f"at {own}, which called {places[-1]}"
+
+
+def called_by_us(frames: list[FrameType]) -> list[FrameType]:
+    """Return those of a stack's `frames` that are inside what our code has called."""
+    for index, frame in reversed(list(enumerate(frames))):
+        if runs_a_loop(frame.f_code):
+            return frames[index + 1 :]
+    return frames
 
 
 def runs_a_loop(code: CodeType) -> bool:

@@ -1,9 +1,10 @@
 """Does what has its moment while the interpreter exits within a budget.
 
 See `process_wide`. Each step of the exit can hang, so this happens beside the main
-thread: one thread acts, and another ends the process should that one hang too. Most
-exits are over before there is anything to do: they find one thread, asleep, which costs
-them less than one that still waits for its turn when the interpreter takes itself down.
+thread: one thread acts, another ends the process should that one hang too, and where no
+Python runs the `guard` does. Most exits are over before there is anything to do: they
+find one thread, asleep, which costs them less than one that still waits for its turn
+when the interpreter takes itself down.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from quiesce.shutdown import processes, survivors
 from quiesce.shutdown.budget import AT_ONCE
 from quiesce.shutdown.exit_status import keep_death_by_ctrl_c
+from quiesce.shutdown.guard import Guard
 from quiesce.shutdown.own_thread import start_thread
 from quiesce.shutdown.stderr import has_room, say
 from quiesce.shutdown.threads import threads_left
@@ -55,6 +57,7 @@ class Supervisor:
 
     def __init__(self, bound: ExitBound) -> None:
         self.bound = bound
+        self.guard = Guard(late=True)
         self.is_dismissed = False
         # Each is released when the exit begins, and when a moment has changed.
         self.wakes = [locked(), locked()]
@@ -106,6 +109,7 @@ class Supervisor:
         else:
             least = self.waits_until + LEAST_FOR_EXIT_FUNCTIONS
             self.leaves_at = max(self.leaves_at, least)
+        self.hold_guard()
         self.wake()
         if not self.is_started:
             self.start()
@@ -118,7 +122,16 @@ class Supervisor:
             self.start()
         self.waits_until = now
         self.leaves_at = min(self.leaves_at, now + AT_ONCE)
+        self.hold_guard()
         self.wake()
+
+    def hold_guard(self) -> None:
+        """Let the process end shortly after it should have left, if no Python runs."""
+        self.guard.hold_exit(
+            self.leaves_at - OVERRUN,
+            self.bound.forced_status,
+            [child.pid for child in processes.multiprocessing_children()],
+        )
 
     def dismiss(self) -> None:
         """Do nothing any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from asyncio import futures
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from quiesce.core.cancel_request import requesting
 from quiesce.core.future import Future
 from quiesce.core.running import swap_current_task
-from quiesce.shutdown import children, exit_status, processes
+from quiesce.shutdown import children, exit_status, processes, survivors
+from quiesce.shutdown.await_chain import frames_down_to
+from quiesce.shutdown.blocked import called_by_us, task_of
 from quiesce.shutdown.survivor import not_among
-from quiesce.shutdown.survivors import of_child
 from quiesce.shutdown.task_state import coroutine_of
 
 if TYPE_CHECKING:
@@ -70,17 +72,35 @@ def end_process(sequence: Sequence) -> NoReturn:
 
     Called outside the loop, in any thread.
     """
+    stuck = what_holds_the_end(sequence.loop)
     if not sequence.said_forced:
         # The loop's own thread has not come to that.
-        left = sequence.survivors()
+        left = sequence.survivors() + stuck
         left += not_among(left, processes.described_others())
         sequence.say_forced(left)
+    elif stuck:
+        sequence.say_hurried(stuck)
     status = sequence.reason.forced_status
     sequence.report.write(status)
     children.terminate(sequence.loop, set())
     time.sleep(BETWEEN_SIGNALS)
     children.kill(sequence.loop)
     exit_status.leave(status, sequence.reason.signum)
+
+
+def what_holds_the_end(loop: Any) -> list[Survivor]:
+    """Describe the main thread, if it is in code of the program that is no task's.
+
+    That may be a callback, or what is called when the loop does not run: an exception
+    handler, the function that gets the report. Tasks are described by themselves.
+    """
+    thread = threading.main_thread()
+    if threading.current_thread() is thread or task_of(loop) is not None:
+        return []
+    innermost = sys._current_frames().get(thread.ident or 0)
+    if not called_by_us(frames_down_to(innermost)):
+        return []
+    return [survivors.of_thread(thread, innermost)]
 
 
 def what_is_left(sequence: Sequence) -> list[Survivor]:
@@ -97,7 +117,9 @@ def what_is_left(sequence: Sequence) -> list[Survivor]:
             if each.kind not in CUT_OFF and identity(each) not in noted
         ]
     if left:
-        left += not_among(left, map(of_child, children.running(sequence.loop)))
+        left += not_among(
+            left, map(survivors.of_child, children.running(sequence.loop))
+        )
         if threading.current_thread() is threading.main_thread():
             # With a run in another one the process does not end.
             left += not_among(left, processes.described_others())

@@ -6,7 +6,8 @@ Compiled, on Linux, that is a timer of the system (``quiesce.system.last_resort`
 elsewhere it is a small process of its own (`guardian`). docs/design/watchdog.md says
 why.
 
-Both leave one second after the deadline to those who can tell more.
+Both leave one second after the deadline to those who can tell more. A guard stands for
+as long as a run goes on, and once more while the interpreter exits within a budget.
 """
 
 from __future__ import annotations
@@ -31,13 +32,14 @@ MARGIN = 1.0
 class Guard:
     """Guards one run at a time, in the main thread; elsewhere it does nothing.
 
-    One that `yields` makes room for any other.
+    One that `yields` makes room for any other; one that is `late` starts no process.
     """
 
     present: Guard | None = None
 
-    def __init__(self, *, yields: bool = False) -> None:
+    def __init__(self, *, yields: bool = False, late: bool = False) -> None:
         self.yields = yields
+        self.late = late
         self.grace = 0.0
         self.guardian: GuardianProcess | None = None
 
@@ -53,9 +55,7 @@ class Guard:
         if Guard.present is not None:
             return
         if not last_resort.begin(signums, grace + MARGIN):
-            from quiesce.shutdown.guardian_process import the_guardian
-
-            self.guardian = the_guardian()
+            self.guardian = former_guardian() if self.late else new_guardian()
             if self.guardian is None:
                 return
             self.guardian.watch(signums, grace)
@@ -86,6 +86,18 @@ class Guard:
         else:
             self.guardian.tell(f"hold {deadline + MARGIN}")
 
+    def hold_exit(self, deadline: float, status: int, children: Iterable[int]) -> None:
+        """Let the interpreter's exit, which has begun, end as `hold` says.
+
+        It ends `children`, given by their pids, too. A run of an exit function is held
+        to the same: nothing makes room for another deadline any more.
+        """
+        self.stand((), 0.0)
+        if Guard.present is self:
+            for pid in children:
+                last_resort.note_child(pid)
+            self.hold(deadline, status)
+
     def let_go(self) -> None:
         """Do not end the process, in which Python runs, unless it is asked to again."""
         if Guard.present is not self:
@@ -103,6 +115,19 @@ class Guard:
                 self.guardian.rest()
                 self.guardian = None
             Guard.present = None
+
+
+def new_guardian() -> GuardianProcess | None:
+    """Return this process's guardian, started now if it has none."""
+    from quiesce.shutdown.guardian_process import the_guardian
+
+    return the_guardian()
+
+
+def former_guardian() -> GuardianProcess | None:
+    """Return the guardian that a run has started, if one has."""
+    guardians = sys.modules.get("quiesce.shutdown.guardian_process")
+    return None if guardians is None else guardians.GuardianProcess.present
 
 
 class AtForks:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from quiesce.shutdown.exit_status import LAST_ACTS
 from quiesce.shutdown.guard import Guard
 from quiesce.shutdown.watchdog import Watchdog, threshold
 
@@ -61,6 +62,10 @@ class Oversight:
             self.watchdog = Watchdog(loop, threshold=None, interrupted=self.interrupted)
         in_main_thread = threading.get_ident() == threading.main_thread().ident
         self.watchdog.hold(budget, on_deadline=self.force if in_main_thread else None)
+
+    def allow_last_acts(self, budget: Budget, status: int) -> None:
+        """Let the guard wait a moment longer: Python runs, and ends the process now."""
+        self.guard.hold(budget.deadline + LAST_ACTS, status)
 
     def stand_down(self) -> None:
         """End: the run is over."""

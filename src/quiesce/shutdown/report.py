@@ -8,6 +8,7 @@ Read `survivors` before this, for what is told of each.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 VARIABLE = "QUIESCE_REPORT"
 # In a path: every process that inherits the variable writes a file of its own.
 PID = "{pid}"
+# Seconds that one who writes a report waits for another who does.
+PATIENCE = 0.05
 
 
 class Report:
@@ -62,6 +65,7 @@ class Report:
         self.was_slow = False
         self.was_forced = False
         self.was_written = False
+        self.writing = threading.Lock()
         # The exit status that was written last.
         self.status: int | None = None
 
@@ -108,8 +112,9 @@ class Report:
         """Write the report as JSON, or hand it over, if anybody asked for it.
 
         `status` is the exit status that will follow, None if no exception tells it.
+        Who gets it and does not come back gets no other one.
         """
-        if self.to is None:
+        if self.to is None or not self.writing.acquire(timeout=PATIENCE):
             return
         self.was_written, self.status = True, status
         try:
@@ -119,6 +124,8 @@ class Report:
                 write_file(self.to, self.as_dict(status))
         except Exception as error:  # noqa: BLE001 - the end goes on without a report
             say([f"quiesce: the report could not be written: {error!r}"])
+        finally:
+            self.writing.release()
 
     def as_dict(self, status: int | None) -> dict[str, Any]:
         """Return the report as what JSON can hold."""

@@ -124,6 +124,21 @@ def says_forced_again(self, left):
     self.report.forced(left)
 
 
+class NeverHeld:
+    """Stands in for a lock that everybody gets at once."""
+
+    def acquire(self, **_):
+        return True
+
+    def release(self):
+        pass
+
+
+def hands_reports_over_at_any_time():
+    report = import_module("quiesce.shutdown.report").Report
+    report.writing = property(lambda _: NeverHeld(), nothing)
+
+
 def shows_hurried_ends():
     for module in ("shutdown.triggers", "runner"):
         replaced(module, "keep_quiet")()
@@ -406,6 +421,10 @@ MUTANTS = {
     "our guardian is a child as others": replaced(
         "shutdown.processes", "is_guardian", lambda _: False
     ),
+    "what holds the end outside of tasks is not named": replaced(
+        "shutdown.forcing", "what_holds_the_end", lambda _: []
+    ),
+    "a report is handed over although another is": hands_reports_over_at_any_time,
     "the service manager is not told": replaced("shutdown.service_manager", "notify"),
     # beside the loop
     "runs in threads are not told": replaced(
@@ -485,6 +504,7 @@ MUTANTS = {
     "nothing guards against C": replaced("shutdown.guard:Guard", "stand"),
     "the guard holds no deadline": replaced("shutdown.guard:Guard", "hold"),
     "the guard does not let go": replaced("shutdown.guard:Guard", "let_go"),
+    "nothing guards the exit against C": replaced("shutdown.guard:Guard", "hold_exit"),
     "nothing guards own loops against C": replaced("shutdown.own_ends", "guard_run"),
     # quiesce run
     "open loops stay open": replaced("cli.run", "end_loops"),

@@ -329,3 +329,65 @@ def test_the_program_sees_no_thread_of_the_watchdog(scenario):
     """
     outcome = scenario.ended(text, environment={"QUIESCE_WATCHDOG_MS": "100"})
     assert outcome.out == ["1 thread"]
+
+
+def test_what_blocks_the_end_outside_of_the_loop_is_named(scenario):
+    text = """
+    def handle(loop, context):
+        time.sleep(3600)  # the line
+
+    async def fails():
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            raise ValueError("a cleanup failed")
+
+    async def main():
+        asyncio.get_running_loop().set_exception_handler(handle)
+        task = asyncio.create_task(fails())
+        await asyncio.sleep(0)
+        say()
+        await sleeper("main", 0.05)
+
+    run(main())
+    """
+    with scenario.start(text, grace=1) as program:
+        program.wait_for()
+        program.send(signal.SIGTERM)
+        outcome = program.end()
+        line = program.line_of("# the line")
+    assert f"thread 'MainThread' at program.py:{line} in handle" in outcome.err
+    assert "a call in C" not in outcome.err
+    assert outcome.tells_force(signal.SIGTERM)
+    assert outcome.gone_within(1 + 1)
+
+
+@pytest.mark.ways("quiesce.run")
+@pytest.mark.parametrize("cleanup", [0.05, "for_ever"])
+def test_a_function_that_blocks_with_the_report_is_named_and_called_once(
+    scenario, cleanup
+):
+    text = f"""
+    def report(_):
+        log("report")
+        time.sleep(3600)  # the line
+
+    async def main():
+        start("other", {cleanup})
+        await asyncio.sleep(0)
+        say()
+        await sleeper("main", 0.05)
+
+    run(main(), report=report)
+    """
+    with scenario.start(text, grace=1) as program:
+        program.wait_for()
+        program.send(signal.SIGTERM)
+        outcome = program.end()
+        line = program.line_of("# the line")
+    assert outcome.log.count("report") == 1
+    assert f"thread 'MainThread' at program.py:{line} in report" in outcome.err
+    assert ("task 'other'" in outcome.err) == (cleanup == "for_ever")
+    assert "a call in C" not in outcome.err
+    assert outcome.tells_force(signal.SIGTERM)
+    assert outcome.gone_within(1 + 1)

@@ -622,6 +622,21 @@ FAILS = {
         "zero_turns_the_report_off",
         {},
     ),
+    "what holds the end outside of tasks is not named": (
+        "blocked_loops",
+        "what_blocks_the_end_outside_of_the_loop_is_named",
+        {},
+    ),
+    "a report is handed over although another is": (
+        "blocked_loops",
+        "a_function_that_blocks_with_the_report_is_named_and_called_once",
+        {"cleanup": 0.05},
+    ),
+    "nothing guards the exit against C": (
+        "calls_that_keep_the_gil",
+        "one_during_the_interpreters_exit_ends_the_process",
+        {"place": "an exit function", "signum": TERM},
+    ),
     "nothing guards against C": (
         "blocked_loops",
         "a_call_that_lets_no_python_run_does_not_save_the_children",
