@@ -19,6 +19,7 @@ from quiesce.shutdown import processes, survivors
 from quiesce.shutdown.budget import AT_ONCE
 from quiesce.shutdown.exit_status import keep_death_by_ctrl_c
 from quiesce.shutdown.own_thread import start_thread
+from quiesce.shutdown.pools import waits_for_workers
 from quiesce.shutdown.stderr import has_room, say
 from quiesce.shutdown.threads import threads_left
 
@@ -193,12 +194,16 @@ class Supervisor:
         self.bound.report.slow(left or described([threading.main_thread()]))
 
     def ask_children(self) -> None:
-        """Ask the children of `multiprocessing` to end."""
-        processes.terminate(processes.multiprocessing_children())
+        """Ask the children of `multiprocessing` to end, but for workers of pools.
+
+        Those know that no more jobs come, and have the time that threads have for the
+        ones that were submitted.
+        """
+        processes.terminate(processes.children_without_jobs())
 
     def kill_children(self) -> None:
         """End the children that were asked, and name them."""
-        children = processes.multiprocessing_children()
+        children = processes.children_without_jobs()
         if children:
             self.bound.name(processes.described(children))
             processes.kill(children)
@@ -220,9 +225,13 @@ def locked() -> threading.Lock:
 
 
 def described(threads: Iterable[threading.Thread]) -> list[Survivor]:
-    """Describe `threads`, and all children, also those that outlive the process."""
+    """Describe `threads`, and all children, also those that outlive the process.
+
+    A thread that waits for its pool's workers is left out: they say what it waits for.
+    """
+    busy = [thread for thread in threads if not waits_for_workers(thread)]
     children = [*processes.multiprocessing_children(), *processes.other_children()]
-    return [*map(survivors.of_thread, threads), *processes.described(children)]
+    return [*map(survivors.of_thread, busy), *processes.described(children)]
 
 
 def is_running(thread: threading.Thread) -> bool:

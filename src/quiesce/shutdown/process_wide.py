@@ -3,9 +3,9 @@
 When a signal, ``sys.exit()`` or force ended a run, `bound_exit` sees to it that what
 the process has beside loops does not hold it either. The interpreter's exit then goes:
 
-1. Pools are told, threads finish what they can until shortly before the deadline. The
-   children of `multiprocessing` are asked to end at half of that time and killed near
-   its end.
+1. Pools are told, threads and the workers of pools finish what they can until shortly
+   before the deadline. Other children of `multiprocessing` are asked to end at half of
+   that time and killed near its end.
 2. If nothing is left, the exit functions run, output is written out, and the ordinary
    exit goes on, as if nobody had looked.
 3. Otherwise what is left is named, the exit functions run, output is written out, and
@@ -279,7 +279,7 @@ class ExitBound:
         """Name what is left, and leave without it."""
         self.is_leaving = True
         self.name(described(left))
-        processes.kill(processes.multiprocessing_children())
+        processes.end(processes.multiprocessing_children())
         run_last_acts()
         self.leave()
 

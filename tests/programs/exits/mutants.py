@@ -441,6 +441,9 @@ MUTANTS = {
     "pools are not told": replaced("shutdown.process_wide", "tell_pools"),
     "children are only asked to end": replaced("shutdown.processes", "kill"),
     "children are not asked to end": replaced("shutdown.processes", "terminate"),
+    "workers of pools are children as others": replaced(
+        "shutdown.processes", "workers_of_pools", set
+    ),
     "repeated signals end the exit": replaced(
         "shutdown.process_wide:ExitBound", "ignore_repetition"
     ),

@@ -447,6 +447,11 @@ FAILS = {
         "one_that_never_ends_is_ended",
         {"method": "fork", "signum": TERM},
     ),
+    "workers of pools are children as others": (
+        "pools",
+        "a_job_of_a_process_has_more_than_half_of_the_grace",
+        {"asks": "sys.exit(0)"},
+    ),
     "repeated signals end the exit": (
         "threads",
         "another_sigterm_does_not_shorten_the_wait_for_one",
