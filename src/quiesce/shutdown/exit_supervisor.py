@@ -121,6 +121,12 @@ class Supervisor:
         self.leaves_at = min(self.leaves_at, now + AT_ONCE)
         self.wake()
 
+    def leave_soon(self) -> None:
+        """Leave when exit functions have had their time, whatever they do then."""
+        self.leaves_at = time.monotonic() + LEAST_FOR_EXIT_FUNCTIONS
+        self.start_second()
+        self.wake()
+
     def dismiss(self) -> None:
         """Do nothing any more."""
         self.is_dismissed = True

@@ -143,11 +143,11 @@ class Sequence:
         self.main = None
         self.asking.forget()
 
-    def hurry(self) -> None:
-        """Give everything one more second; called by a signal handler at any time."""
+    def hurry(self, seconds: float = AT_ONCE) -> None:
+        """Give everything so many seconds; called by a signal handler at any time."""
         if not self.hurried:
             self.hurried = True
-            self.budget.hurry(AT_ONCE)
+            self.budget.hurry(seconds)
             self.wake()
 
     def say_hurried(self, left: list[Survivor]) -> None:

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections import defaultdict
 from importlib import import_module
+from types import SimpleNamespace
 from weakref import WeakSet
 
 # The status of a program to which a mutant could not be applied.
@@ -409,6 +410,14 @@ MUTANTS = {
     ),
     "blocked runs in threads are waited for": replaced(
         "shutdown.process_wide", "force_exit"
+    ),
+    "runs in threads cannot be hurried": replaced(
+        "shutdown.runs_in_threads:Runs", "hurry"
+    ),
+    "any Ctrl-C cuts the wait for runs in threads": replaced(
+        "shutdown.runs_in_threads",
+        "ctrl_c_heard",
+        lambda _: contextlib.nullcontext(SimpleNamespace(hurried=False)),
     ),
     "runs in the loop's pool are not asked": replaced(
         "shutdown.runs_in_threads:Runs", "ask_those_of"

@@ -362,6 +362,16 @@ FAILS = {
         "one_that_is_blocked_is_named_and_ended_when_the_main_thread_returns",
         {},
     ),
+    "runs in threads cannot be hurried": (
+        "runs_in_threads",
+        "a_second_ctrl_c_ends_one_at_once",
+        {},
+    ),
+    "any Ctrl-C cuts the wait for runs in threads": (
+        "runs_in_threads",
+        "two_ctrl_c_shortly_after_another_are_one",
+        {},
+    ),
     "runs in the loop's pool are not asked": (
         "runs_in_threads",
         "one_in_a_thread_of_the_loop_is_ended_with_that",
