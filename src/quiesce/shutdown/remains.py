@@ -33,13 +33,17 @@ def remains_of(
     if isinstance(loop, Loop):
         left += survivors.of_generators(loop.async_generators.unclosed())
         left += map(survivors.of_child, children.running(loop))
-        left += map(survivors.of_thread, busy_threads(loop))
+        left += busy_threads(loop)
         if connected:
             left += map(survivors.of_connection, connections.open_transports(loop))
     return left
 
 
-def busy_threads(loop: Loop) -> list[threading.Thread]:
-    """Return the threads of the loop's own pool that have something to do."""
-    busy = {worker.ident for worker in loop.executor.busy()}
-    return [thread for thread in threading.enumerate() if thread.ident in busy]
+def busy_threads(loop: Loop) -> list[Survivor]:
+    """Describe the threads of the loop's own pool that have something to do."""
+    functions = {worker.ident: worker.function for worker in loop.executor.busy()}
+    return [
+        survivors.of_thread(thread, function=functions[thread.ident])
+        for thread in threading.enumerate()
+        if thread.ident in functions
+    ]

@@ -18,6 +18,7 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from quiesce.core import places
+from quiesce.core.interrupts import OURS
 from quiesce.shutdown import await_chain
 from quiesce.shutdown.await_chain import Place
 from quiesce.shutdown.processes import content_of
@@ -213,8 +214,16 @@ def definition_of(links: list[Any]) -> Place | None:
 
 
 @whatever_happens("thread")
-def of_thread(thread: Thread, innermost: FrameType | None = None) -> Survivor:
-    """Describe a living thread, which is at the frame `innermost` if that is given."""
+def of_thread(
+    thread: Thread,
+    innermost: FrameType | None = None,
+    *,
+    function: Callable[..., Any] | None = None,
+) -> Survivor:
+    """Describe a living thread, which is at the frame `innermost` if that is given.
+
+    `function` is what its pool has been handed to run in it.
+    """
     if innermost is None:
         innermost = sys._current_frames().get(thread.ident or 0)
     frames = await_chain.frames_down_to(innermost)
@@ -222,19 +231,38 @@ def of_thread(thread: Thread, innermost: FrameType | None = None) -> Survivor:
     return Survivor(
         kind="thread",
         name=thread.name,
-        runs=function_of(thread, places),
-        where=await_chain.own_place(places),
+        runs=function_of(thread, places, function),
+        where=place_in_thread(places),
         frames=places,
     )
 
 
-def function_of(thread: Thread, places: tuple[Place, ...]) -> str:
-    """Return the name of the program's function that runs in `thread`."""
+def function_of(
+    thread: Thread, places: tuple[Place, ...], function: Callable[..., Any] | None
+) -> str:
+    """Return the name of the program's function that runs in `thread`.
+
+    Where it is none of the program's, it is the one that the program has called there.
+    """
     for place in places:
         if await_chain.is_own_file(place.file):
             return place.function
-    target = getattr(thread, "_target", None)
-    return "" if target is None else qualified_name(target)
+    if function is None:
+        function = getattr(thread, "_target", None)
+    return "" if function is None else name_with_module(function)
+
+
+def name_with_module(function: Callable[..., Any]) -> str:
+    """Return the name under which a program finds a function of another module."""
+    name = qualified_name(function)
+    module = getattr(function, "__module__", None)
+    return name if module in (None, "builtins", "__main__") else f"{module}.{name}"
+
+
+def place_in_thread(places: tuple[Place, ...]) -> Place | None:
+    """Return where a thread is, unless that is only where ours called a C function."""
+    place = await_chain.own_place(places)
+    return None if place is None or place.file.startswith(OURS) else place
 
 
 @whatever_happens("child")

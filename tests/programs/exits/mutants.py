@@ -374,6 +374,9 @@ MUTANTS = {
     "what asyncio's tasks were asked is forgotten": replaced(
         "shutdown.asking:Asking", "requesting", keeps_no_request
     ),
+    "what a pool's thread was handed is forgotten": replaced(
+        "shutdown.survivors", "name_with_module", lambda _: ""
+    ),
     "who made a task is forgotten": replaced("shutdown.survivors", "origin_of"),
     "failures are not reported soon": replaced(
         "core.unretrieved:Unretrieved", "note_lonely"

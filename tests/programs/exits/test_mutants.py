@@ -533,6 +533,11 @@ FAILS = {
         "the_report_as_json_says_it_too",
         {"tasks": "asyncio.Task"},
     ),
+    "what a pool's thread was handed is forgotten": (
+        "report",
+        "a_thread_of_the_loop_that_runs_no_code_of_the_program_tells_which_call",
+        {"call": "time.sleep"},
+    ),
     "who made a task is forgotten": (
         "report",
         "a_forced_end_names_the_line_that_created_the_task",
