@@ -31,12 +31,20 @@ def remains_of(
         return [survivors.of_drain_step(*step)]
     left = survivors.of_tasks(pending_tasks(loop) - ours, requests=requests)
     if isinstance(loop, Loop):
-        left += survivors.of_generators(loop.async_generators.unclosed())
+        left += unclosed_generators(loop)
         left += map(survivors.of_child, children.running(loop))
         left += busy_threads(loop)
         if connected:
             left += map(survivors.of_connection, connections.open_transports(loop))
     return left
+
+
+def unclosed_generators(loop: Loop) -> list[Survivor]:
+    """Describe the generators that have been closed in vain so far."""
+    generators = loop.async_generators
+    return survivors.of_generators(
+        generators.unclosed(), asked_at=generators.closing_since
+    )
 
 
 def busy_threads(loop: Loop) -> list[Survivor]:

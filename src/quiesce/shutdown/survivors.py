@@ -24,7 +24,7 @@ from quiesce.shutdown.await_chain import Place
 from quiesce.shutdown.processes import content_of
 from quiesce.shutdown.survivor import Survivor
 from quiesce.shutdown.task_state import requests_of
-from quiesce.shutdown.waiting import waits_for
+from quiesce.shutdown.waiting import generator_waits_for, waits_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -301,18 +301,30 @@ def in_shell(words: Any) -> str:
 
 
 @whatever_happens("async generator")
-def of_generator(generator: Any) -> Survivor:
-    """Describe a suspended asynchronous generator."""
-    links, _ = await_chain.await_chain(generator)
+def of_generator(generator: Any, *, asked_at: float | None = None) -> Survivor:
+    """Describe a suspended asynchronous generator, and when it began to be closed."""
+    links, awaited = await_chain.await_chain(generator)
     places = await_chain.places_of(links)
     name = qualified_name(generator)
     return Survivor(
-        "async generator", name, name, await_chain.own_place(places), places
+        "async generator",
+        name,
+        name,
+        await_chain.own_place(places),
+        places,
+        waits_for=generator_waits_for(links, awaited),
+        asked=0 if asked_at is None else 1,
+        asked_ago=None if asked_at is None else max(0.0, time.monotonic() - asked_at),
     )
 
 
-def of_generators(generators: Iterable[Any]) -> list[Survivor]:
-    """Describe many generators: of those at one line the first few, with a count."""
+def of_generators(
+    generators: Iterable[Any], *, asked_at: float | None = None
+) -> list[Survivor]:
+    """Describe many generators: of those at one line the first few, with a count.
+
+    `asked_at` is when they began to be closed.
+    """
     alike: dict[Any, list[Any]] = {}
     for generator in generators:
         line = getattr(getattr(generator, "ag_frame", None), "f_lineno", None)
@@ -320,7 +332,10 @@ def of_generators(generators: Iterable[Any]) -> list[Survivor]:
         alike.setdefault(state, []).append(generator)
     found: list[Survivor] = []
     for some in alike.values():
-        found += map(of_generator, some[:ONE_BY_ONE])
+        found += [
+            of_generator(generator, asked_at=asked_at)
+            for generator in some[:ONE_BY_ONE]
+        ]
         found[-1].more = max(0, len(some) - ONE_BY_ONE)
     return found
 
