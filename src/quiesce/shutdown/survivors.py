@@ -154,11 +154,15 @@ def held_requests(task: Any) -> int:
     return 0 if protection is None else protection.number_held(task)
 
 
-def swallowed_by(task: Any) -> int:
-    """Return how many requests reached `task` before the last one that did."""
+def swallowed_by(task: Any, *, also_the_last: bool = False) -> int:
+    """Return how many requests reached `task` before the last one that did.
+
+    With `also_the_last` that one counts too.
+    """
     # asyncio's own tasks count only how many there were.
     reached = getattr(task, "_cancels_thrown", None)
-    return max(0, (requests_of(task) if reached is None else reached) - 1)
+    number: int = requests_of(task) if reached is None else reached
+    return number if also_the_last else max(0, number - 1)
 
 
 def asker_of(request: Any) -> str:

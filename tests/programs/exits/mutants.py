@@ -374,6 +374,12 @@ MUTANTS = {
     "what asyncio's tasks were asked is forgotten": replaced(
         "shutdown.asking:Asking", "requesting", keeps_no_request
     ),
+    "the last request is never swallowed": replaced(
+        "shutdown.remains", "who_has_gone_on", lambda _: set()
+    ),
+    "what generators wait for is not told": replaced(
+        "shutdown.survivors", "generator_waits_for", lambda *_: ""
+    ),
     "what a pool's thread was handed is forgotten": replaced(
         "shutdown.survivors", "name_with_module", lambda _: ""
     ),

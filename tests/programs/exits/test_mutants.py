@@ -533,6 +533,16 @@ FAILS = {
         "the_report_as_json_says_it_too",
         {"tasks": "asyncio.Task"},
     ),
+    "the last request is never swallowed": (
+        "report",
+        "the_json_report_counts_every_request_that_was_certainly_swallowed",
+        {"tasks": "own tasks"},
+    ),
+    "what generators wait for is not told": (
+        "async_generators",
+        "one_that_hangs_tells_what_it_waits_for_and_since_when",
+        {"cleanup": "quiesce.sleep(3600)"},
+    ),
     "what a pool's thread was handed is forgotten": (
         "report",
         "a_thread_of_the_loop_that_runs_no_code_of_the_program_tells_which_call",
