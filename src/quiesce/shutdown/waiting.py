@@ -72,7 +72,8 @@ def generator_waits_for(links: list[Any], awaited: Any) -> str:
     """Say what a generator with this chain waits for; "" where it is not being run."""
     if awaited is None:
         return ""
-    for thing in gc.get_referents(awaited):
+    # Compiled, a future of ours is awaited itself; it holds the task that awaits it.
+    for thing in (awaited, *gc.get_referents(awaited)):
         if hasattr(thing, "_asyncio_future_blocking"):
             return of_chain(links, awaited, thing)
     return of_chain(links, awaited, None)
