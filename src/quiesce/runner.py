@@ -14,6 +14,7 @@ import sys
 import threading
 from asyncio import events, exceptions
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from quiesce.core import unretrieved
@@ -133,6 +134,8 @@ class Runner:
         self._is_whole_program = False
         # Set for a loop that the program ran by itself, when a signal came.
         self._ends_for_signal = False
+        # Set in a thread when the process ends, of which no signal tells it.
+        self._program_ends = False
         self._given_budget: Budget | None = None
         self._main: Any = None
         # Whether the error of the run that was last has been reported.
@@ -284,7 +287,8 @@ class Runner:
         if not isinstance(error, (KeyboardInterrupt, SystemExit)):
             # Somebody stopped the loop. Main is one of its tasks now.
             return
-        sequence = self._begin(Reason(why.EXITED, error=error))
+        kind = why.PROGRAM_ENDS if self._program_ends else why.EXITED
+        sequence = self._begin(Reason(kind, error=error))
         sequence.end_main(self._main, main_only=not self._is_whole_program)
         # A task group hands what ended the run on to main, which raises it once more.
         if has_failed(self._main) and self._main.exception() is not error:
@@ -384,8 +388,10 @@ class Runner:
             self._raise_forced(sequence, error, by_ctrl_c=by_ctrl_c)
         if sequence.hurried and isinstance(error, KeyboardInterrupt):
             keep_quiet(error)
-        if is_open and (triggers.hurried or not by_ctrl_c):
-            # Of these answers no traceback is shown that would have it.
+        is_hidden = is_open and (triggers.hurried or not by_ctrl_c)
+        if is_hidden and self._given_budget is None:
+            # Of these answers no traceback is shown that would have it. Whoever ends a
+            # loop that was left behind shows the error by itself.
             self._report_overruled(sequence.loop, error)
         if is_open or isinstance(error, (KeyboardInterrupt, Terminated)):
             # The last exit from `triggers` gives the answer that is open.
@@ -448,13 +454,20 @@ class Runner:
         if threading.current_thread() is threading.main_thread():
             yield
             return
-        with all_runs.entered(loop, self._exit_from_outside, self._grace):
+        ask = partial(self._call_from_outside, self._exit_with_program)
+        hurry = partial(self._call_from_outside, self._hurry)
+        with all_runs.entered(loop, ask, hurry, self._grace):
             yield
 
-    def _exit_from_outside(self) -> None:
-        """End the run as ``sys.exit()`` in one of its callbacks does; thread-safe."""
+    def _exit_with_program(self) -> NoReturn:
+        """End the run as ``sys.exit()`` in one of its callbacks does."""
+        self._program_ends = True
+        sys.exit()
+
+    def _call_from_outside(self, function: Callable[..., object], *args: Any) -> None:
+        """Call ``function(*args)`` in the loop, if it has not ended; thread-safe."""
         try:
-            self._loop.call_soon_threadsafe(sys.exit)
+            self._loop.call_soon_threadsafe(function, *args)
         except (AttributeError, RuntimeError):
             # It has just ended.
             pass
@@ -473,12 +486,12 @@ class Runner:
         if self._main is not None and self._sequence is None:
             self._loop.stop()
 
-    def _hurry(self) -> None:
+    def _hurry(self, seconds: float = AT_ONCE) -> None:
         """Let the end come at once; called by a signal handler, so at any moment."""
         if self._sequence is not None:
-            self._sequence.hurry()
+            self._sequence.hurry(seconds)
         elif self._budget is not None:
-            self._budget.hurry(AT_ONCE)
+            self._budget.hurry(seconds)
         self._keep_to_budget()
 
     def _keep_to_budget(self) -> None:

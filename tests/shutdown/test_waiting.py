@@ -22,6 +22,25 @@ async def lock():
     await one.acquire()
 
 
+async def with_lock():
+    one = asyncio.Lock()
+    await one.acquire()
+    async with one:
+        pass
+
+
+async def with_semaphore():
+    async with asyncio.Semaphore(0):
+        pass
+
+
+async def with_condition():
+    condition = asyncio.Condition()
+    await condition.acquire()
+    async with condition:
+        pass
+
+
 async def asyncios_queue():
     await asyncio.Queue().get()
 
@@ -79,6 +98,10 @@ def named(*names):
 CASES = {
     event: "an event",
     lock: "a lock",
+    with_lock: "a lock",
+    with_semaphore: "a semaphore",
+    # That is what one enters with it.
+    with_condition: "a lock",
     asyncios_queue: "an item from a queue",
     our_queue: "an item from a queue",
     asyncios_sleep: "a sleep of 100 s, 100.0 s left",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 import warnings
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -26,6 +27,7 @@ class AsyncGenerators:
         self.alive: WeakSet[AsyncGenerator[Any, Any]] = WeakSet()
         # Those that `close_all` is waiting for.
         self.closing: list[AsyncGenerator[Any, Any]] = []
+        self.closing_since = 0.0
         self.closed = False
         self.hooks_before: Any = None
 
@@ -68,6 +70,7 @@ class AsyncGenerators:
         """Close every live generator and report errors; none may begin afterwards."""
         self.closed = True
         generators = self.closing = list(self.alive)
+        self.closing_since = time.monotonic()
         self.alive.clear()
         if not generators:
             return

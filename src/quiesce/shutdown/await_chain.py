@@ -120,6 +120,9 @@ def places_of_links(links: list[Any]) -> tuple[Place, ...]:
 
 def is_running(link: Any) -> bool:
     """Tell whether a coroutine is in the middle of a step."""
+    if getattr(link, "ag_await", None) is not None:
+        # An async generator counts as running also while it waits in the middle of one.
+        return False
     return bool(getattr(link, f"{prefix_of(link)}_running", False))
 
 

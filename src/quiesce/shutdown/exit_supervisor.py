@@ -21,6 +21,7 @@ from quiesce.shutdown.budget import AT_ONCE
 from quiesce.shutdown.exit_status import keep_death_by_ctrl_c
 from quiesce.shutdown.guard import Guard
 from quiesce.shutdown.own_thread import start_thread
+from quiesce.shutdown.pools import waits_for_workers
 from quiesce.shutdown.stderr import has_room, say
 from quiesce.shutdown.threads import threads_left
 
@@ -133,6 +134,13 @@ class Supervisor:
             [child.pid for child in processes.multiprocessing_children()],
         )
 
+    def leave_soon(self) -> None:
+        """Leave when exit functions have had their time, whatever they do then."""
+        self.leaves_at = time.monotonic() + LEAST_FOR_EXIT_FUNCTIONS
+        self.hold_guard()
+        self.start_second()
+        self.wake()
+
     def dismiss(self) -> None:
         """Do nothing any more."""
         self.is_dismissed = True
@@ -206,12 +214,16 @@ class Supervisor:
         self.bound.report.slow(left or described([threading.main_thread()]))
 
     def ask_children(self) -> None:
-        """Ask the children of `multiprocessing` to end."""
-        processes.terminate(processes.multiprocessing_children())
+        """Ask the children of `multiprocessing` to end, but for workers of pools.
+
+        Those know that no more jobs come, and have the time that threads have for the
+        ones that were submitted.
+        """
+        processes.terminate(processes.children_without_jobs())
 
     def kill_children(self) -> None:
         """End the children that were asked, and name them."""
-        children = processes.multiprocessing_children()
+        children = processes.children_without_jobs()
         if children:
             self.bound.name(processes.described(children))
             processes.kill(children)
@@ -233,9 +245,13 @@ def locked() -> threading.Lock:
 
 
 def described(threads: Iterable[threading.Thread]) -> list[Survivor]:
-    """Describe `threads`, and all children, also those that outlive the process."""
+    """Describe `threads`, and all children, also those that outlive the process.
+
+    A thread that waits for its pool's workers is left out: they say what it waits for.
+    """
+    busy = [thread for thread in threads if not waits_for_workers(thread)]
     children = [*processes.multiprocessing_children(), *processes.other_children()]
-    return [*map(survivors.of_thread, threads), *processes.described(children)]
+    return [*map(survivors.of_thread, busy), *processes.described(children)]
 
 
 def is_running(thread: threading.Thread) -> bool:

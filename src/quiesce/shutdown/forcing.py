@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from quiesce.shutdown.sequence import Sequence
     from quiesce.shutdown.survivor import Survivor
 
-# Seconds that children have where the process ends at once.
-BETWEEN_SIGNALS = 0.1
 # The kinds of what was ended before, and noted then.
 CUT_OFF = frozenset({"child", "connection", "async generator"})
 # Coroutines that refuse to be closed: to drop one is to be told so again, so they stay.
@@ -83,7 +81,7 @@ def end_process(sequence: Sequence) -> NoReturn:
     status = sequence.reason.forced_status
     sequence.report.write(status)
     children.terminate(sequence.loop, set())
-    time.sleep(BETWEEN_SIGNALS)
+    time.sleep(processes.BETWEEN_SIGNALS)
     children.kill(sequence.loop)
     exit_status.leave(status, sequence.reason.signum)
 

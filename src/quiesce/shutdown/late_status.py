@@ -49,6 +49,11 @@ def note(show: Any, noted: Any, unraisable: Any) -> None:
     status = getattr(error, "code", 128 + signal.SIGINT)
     if isinstance(error, (KeyboardInterrupt, Terminated)):
         SIGNUMS.append(getattr(error, "signum", signal.SIGINT))
+    exit_with(status)
+
+
+def exit_with(status: Any) -> None:
+    """Let the exit that has begun end with this status."""
     # What `sys` has is what the interpreter takes down last.
     sys.__dict__["_quiesce_late_status"] = LastOfAll(status)
 

@@ -1,7 +1,7 @@
-"""Telling the pools of `concurrent.futures` that the interpreter exits.
+"""The pools of `concurrent.futures` when the interpreter exits.
 
 The functions with which they hear of it join their threads without limit. What is said
-here is the same, without the waiting, so that the wait can have an end.
+to them here is the same, without the waiting, so that the wait can have an end.
 """
 
 from __future__ import annotations
@@ -45,3 +45,26 @@ def tell_process_pools(module: Any) -> None:
         except OSError:
             # Its thread has just ended.
             continue
+
+
+def workers_of_pools() -> set[Any]:
+    """Return the processes of every ProcessPoolExecutor, also those that have ended."""
+    return {worker for manager in managers() for worker in workers_of(manager)}
+
+
+def waits_for_workers(thread: Any) -> bool:
+    """Tell whether `thread` does nothing but wait for living workers of its pool."""
+    return thread in managers() and any(
+        worker.is_alive() for worker in workers_of(thread)
+    )
+
+
+def managers() -> list[Any]:
+    """Return the threads that hand every ProcessPoolExecutor's workers their jobs."""
+    module: Any = sys.modules.get("concurrent.futures.process")
+    return list(getattr(module, "_threads_wakeups", ()))
+
+
+def workers_of(manager: Any) -> list[Any]:
+    """Return the processes to which this thread hands jobs."""
+    return list(getattr(manager, "processes", {}).values())

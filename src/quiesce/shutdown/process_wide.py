@@ -3,9 +3,9 @@
 When a signal, ``sys.exit()`` or force ended a run, `bound_exit` sees to it that what
 the process has beside loops does not hold it either. The interpreter's exit then goes:
 
-1. Pools are told, threads finish what they can until shortly before the deadline. The
-   children of `multiprocessing` are asked to end at half of that time and killed near
-   its end.
+1. Pools are told, threads and the workers of pools finish what they can until shortly
+   before the deadline. Other children of `multiprocessing` are asked to end at half of
+   that time and killed near its end.
 2. If nothing is left, the exit functions run, output is written out, and the ordinary
    exit goes on, as if nobody had looked.
 3. Otherwise what is left is named, the exit functions run, output is written out, and
@@ -83,15 +83,25 @@ def bound_exit(
     bound.supervisor.start_early()
 
 
-def force_exit(began_at: float, grace: float, left: list[threading.Thread]) -> NoReturn:
+def force_exit(
+    began_at: float,
+    grace: float,
+    left: list[threading.Thread],
+    *,
+    hurried: bool = False,
+) -> NoReturn:
     """Name the threads that are left, and leave without them.
 
     To be called when the interpreter's exit, which `began_at` then, has waited for them
-    for as long as the `grace`.
+    for as long as the `grace`, or when it is `hurried` by a second Ctrl-C.
     """
-    error = KeyboardInterrupt() if ends_by_ctrl_c() else None
+    error = KeyboardInterrupt() if hurried or ends_by_ctrl_c() else None
     reason = Reason(EXITED if error else RETURNED, error=error)
-    ExitBound(Budget(grace, began_at), reason).force(left)
+    bound = ExitBound(Budget(grace, began_at), reason)
+    if hurried:
+        bound.hurried = True
+        bound.supervisor.leave_soon()
+    bound.force(left)
 
 
 def is_bound() -> bool:
@@ -231,6 +241,7 @@ class ExitBound:
             self.wait_for_threads()
         except KeyboardInterrupt:
             self.hurry()
+            self.hurry_runs()
         left = threads_left()
         if left or self.is_forced or threads_given_up() or self.must_kill():
             self.force(left)
@@ -275,11 +286,19 @@ class ExitBound:
         self.hurried = True
         self.supervisor.hurry()
 
+    def hurry_runs(self) -> None:
+        """Let the runs in threads say what they give up, unless that is too long."""
+        try:
+            all_runs.hurry()
+        except KeyboardInterrupt:
+            # One more: then it is their threads that are named.
+            return
+
     def force(self, left: list[threading.Thread]) -> NoReturn:
         """Name what is left, and leave without it."""
         self.is_leaving = True
         self.name(described(left))
-        processes.kill(processes.multiprocessing_children())
+        processes.end(processes.multiprocessing_children())
         run_last_acts()
         self.leave()
 

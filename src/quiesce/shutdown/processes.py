@@ -1,14 +1,18 @@
 """The processes that this one has started, when it ends.
 
 `multiprocessing` promises that its children do not outlive their parent; they are asked
-and then killed. Others are named and left: whoever started them may mean them to stay.
+and then killed, the workers of pools only when the time for their jobs is over. Others
+are named and left: whoever started them may mean them to stay.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any
+
+from quiesce.shutdown.pools import workers_of_pools
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,10 +20,20 @@ if TYPE_CHECKING:
     from quiesce.shutdown.survivor import Survivor
 
 
+# Seconds that children have between the two signals where the process ends at once.
+BETWEEN_SIGNALS = 0.1
+
+
 def multiprocessing_children() -> list[Any]:
     """Return the children of `multiprocessing`, and of pools made of it, that live."""
     module: Any = sys.modules.get("multiprocessing.process")
     return [] if module is None else module.active_children()
+
+
+def children_without_jobs() -> list[Any]:
+    """Return those children that are no workers of a ProcessPoolExecutor."""
+    workers = workers_of_pools()
+    return [child for child in multiprocessing_children() if child not in workers]
 
 
 def terminate(children: list[Any]) -> None:
@@ -39,6 +53,26 @@ def kill(children: list[Any]) -> None:
             child.kill()
         except (OSError, ValueError, AttributeError):
             continue
+
+
+def end(children: list[Any]) -> None:
+    """End `children` at once: by SIGTERM, and in a moment by SIGKILL."""
+    terminate(children)
+    until = time.monotonic() + BETWEEN_SIGNALS
+    try:
+        for child in children:
+            wait_for(child, max(0.0, until - time.monotonic()))
+    finally:
+        kill(children)
+
+
+def wait_for(child: Any, seconds: float) -> None:
+    """Wait until `child` has ended, for so many seconds at most."""
+    try:
+        child.join(seconds)
+    except (OSError, ValueError, AttributeError):
+        # As above.
+        return
 
 
 def described(children: Iterable[Any]) -> list[Survivor]:

@@ -13,13 +13,15 @@ RAISED = "main raised"
 SIGNALLED = "signal"
 EXITED = "exit"
 CLOSED = "closed"
+PROGRAM_ENDS = "the program ends"
 
 
 class Reason:
     """What asked for the end.
 
     `kind` is one of the constants above: main came to its end by itself, a signal
-    arrived, something raised SystemExit or KeyboardInterrupt, or a runner was closed.
+    arrived, something raised SystemExit or KeyboardInterrupt, a runner was closed, or
+    the program ends and with it this run, in a thread that is not the main one.
     """
 
     # No dataclass: to make one takes longer than a short program's end.
@@ -35,10 +37,10 @@ class Reason:
     def __str__(self) -> str:
         if self.signum is not None:
             return name_of(self.signum)
+        if self.error is None or self.kind == PROGRAM_ENDS:
+            return self.kind
         if isinstance(self.error, SystemExit):
             return f"sys.exit({self.error.code!r})"
-        if self.error is None:
-            return self.kind
         name = type(self.error).__name__
         return f"{self.kind} {name}" if self.kind == RAISED else name
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from quiesce.core.running import pending_tasks
 from quiesce.loop import Loop
 from quiesce.shutdown import children, connections, survivors
+from quiesce.shutdown.survivors import swallowed_by
+from quiesce.shutdown.swallowing import certain_swallowers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,17 +31,46 @@ def remains_of(
     draining = sys.modules.get("quiesce.shutdown.draining")
     if draining is not None and (step := draining.step_of(loop)) is not None:
         return [survivors.of_drain_step(*step)]
-    left = survivors.of_tasks(pending_tasks(loop) - ours, requests=requests)
+    tasks = pending_tasks(loop) - ours
+    gone_on = who_has_gone_on(tasks)
+    left = survivors.of_tasks(
+        tasks,
+        swallowed=lambda task: swallowed_by(task, also_the_last=task in gone_on),
+        requests=requests,
+    )
     if isinstance(loop, Loop):
-        left += survivors.of_generators(loop.async_generators.unclosed())
+        left += unclosed_generators(loop)
         left += map(survivors.of_child, children.running(loop))
-        left += map(survivors.of_thread, busy_threads(loop))
+        left += busy_threads(loop)
         if connected:
             left += map(survivors.of_connection, connections.open_transports(loop))
     return left
 
 
-def busy_threads(loop: Loop) -> list[threading.Thread]:
-    """Return the threads of the loop's own pool that have something to do."""
-    busy = {worker.ident for worker in loop.executor.busy()}
-    return [thread for thread in threading.enumerate() if thread.ident in busy]
+def who_has_gone_on(tasks: set[Any]) -> set[Any]:
+    """Return the tasks that have certainly swallowed all that they were asked."""
+    if len(tasks) > survivors.LOOKED_AT:
+        # To tell takes longer than all of the report.
+        return set()
+    try:
+        return certain_swallowers(tasks)
+    except Exception:  # noqa: BLE001 - of the program's own classes
+        return set()
+
+
+def unclosed_generators(loop: Loop) -> list[Survivor]:
+    """Describe the generators that have been closed in vain so far."""
+    generators = loop.async_generators
+    return survivors.of_generators(
+        generators.unclosed(), asked_at=generators.closing_since
+    )
+
+
+def busy_threads(loop: Loop) -> list[Survivor]:
+    """Describe the threads of the loop's own pool that have something to do."""
+    functions = {worker.ident: worker.function for worker in loop.executor.busy()}
+    return [
+        survivors.of_thread(thread, function=functions[thread.ident])
+        for thread in threading.enumerate()
+        if thread.ident in functions
+    ]

@@ -8,25 +8,43 @@ to end when the interpreter begins to exit.
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from quiesce.shutdown.exit_status import keep_death_by_ctrl_c
+from quiesce.shutdown import late_status
+from quiesce.shutdown.exit_status import ends_by_ctrl_c, keep_death_by_ctrl_c
+from quiesce.shutdown.threads import threads_left
+from quiesce.shutdown.triggers import Triggers, nothing
+from quiesce.system.signals import default_handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 # Seconds that a run has beyond its grace, to say what it gave up.
 MARGIN = 0.5
+# Seconds that runs have once a second Ctrl-C came, and their threads with them: what
+# comes after these has the rest of those that everything has.
+RUNS_AT_ONCE = 0.6
+THREADS_AT_ONCE = 0.8
 
 
 class Run:
-    """The run in this thread; its end takes `grace` seconds."""
+    """The run in this thread; its end takes `grace` seconds.
 
-    def __init__(self, ask: Callable[[], None], grace: float) -> None:
+    `hurry` is called with the seconds that it still has.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[], None],
+        hurry: Callable[[float], None],
+        grace: float,
+    ) -> None:
         self.end = ask
+        self.hurry = hurry
         self.grace = grace
         self.thread = threading.current_thread()
         self.was_asked = False
@@ -52,17 +70,21 @@ class Runs:
 
     @contextmanager
     def entered(
-        self, loop: Any, ask: Callable[[], None], grace: float
+        self,
+        loop: Any,
+        ask: Callable[[], None],
+        hurry: Callable[[float], None],
+        grace: float,
     ) -> Generator[None]:
         """Ask the run of `loop` to end, should the interpreter exit within the block.
 
-        It may be entered again while it is entered.
+        See `Run` for the rest. It may be entered again while it is entered.
         """
         if loop in self.runs:
             yield
             return
         self.tell_at_exit()
-        self.runs[loop] = run = Run(ask, grace)
+        self.runs[loop] = run = Run(ask, hurry, grace)
         if self.has_ended:
             run.ask()
         try:
@@ -102,11 +124,22 @@ class Runs:
         A thread whose loop is blocked would hold the process for ever.
         """
         began_at = time.monotonic()
-        self.end()
-        stuck = [run for run in self.runs.values() if not run.thread.daemon]
-        if stuck:
-            grace = max(run.grace for run in stuck)
-            self.force_exit(began_at, grace, [run.thread for run in stuck])
+        with ctrl_c_heard(began_at) as triggers:
+            self.end_or_hurry()
+            stuck = [run for run in self.runs.values() if not run.thread.daemon]
+            grace = max((run.grace for run in stuck), default=0.0)
+            if triggers.hurried and (left := threads_left()):
+                self.force_exit(began_at, grace, left, hurried=True)
+            if stuck:
+                self.force_exit(began_at, grace, [run.thread for run in stuck])
+
+    def end_or_hurry(self) -> None:
+        """End every run, at once when a Ctrl-C means that."""
+        try:
+            self.end()
+        except KeyboardInterrupt:
+            self.hurry()
+            keep_death_by_ctrl_c()
 
     def end(self, until: float | None = None) -> None:
         """Ask every run to end, and wait for it: as long as its own grace lasts.
@@ -125,6 +158,42 @@ class Runs:
             run.ended.wait(max(0.0, limit - time.monotonic()))
         if runs:
             keep_death_by_ctrl_c()
+
+    def hurry(self) -> None:
+        """Let the runs that have not ended say what they give up, and end at once."""
+        runs = list(self.runs.values())
+        now = time.monotonic()
+        for run in runs:
+            run.hurry(RUNS_AT_ONCE)
+        for run in runs:
+            # What follows in the thread is part of it: it would be named else.
+            run.thread.join(max(0.0, now + THREADS_AT_ONCE - time.monotonic()))
+
+
+@contextmanager
+def ctrl_c_heard(began_at: float) -> Generator[Triggers]:
+    """Hear of Ctrl-C while runs end, unless somebody else answers it.
+
+    The first asks for the end, if none did before; a later one hurries the triggers and
+    raises KeyboardInterrupt, once.
+    """
+
+    def hurry() -> None:
+        triggers.hurry = nothing
+        raise KeyboardInterrupt
+
+    triggers = Triggers(nothing, hurry, (signal.SIGINT,))
+    if signal.getsignal(signal.SIGINT) is not default_handler(signal.SIGINT):
+        yield triggers
+        return
+    asked = ends_by_ctrl_c()
+    with triggers:
+        if asked:
+            triggers.signum, triggers.heard_at = signal.SIGINT, began_at
+        yield triggers
+        triggers.answered = True
+    if triggers.signum is not None and not asked:
+        late_status.exit_with(128 + signal.SIGINT)
 
 
 all_runs = Runs()

@@ -22,7 +22,7 @@ from quiesce.shutdown.asking import Asking
 from quiesce.shutdown.budget import AT_ONCE
 from quiesce.shutdown.phases import PHASES, REST
 from quiesce.shutdown.reason import EXITED, Reason
-from quiesce.shutdown.remains import remains_of
+from quiesce.shutdown.remains import remains_of, unclosed_generators
 from quiesce.shutdown.task_state import is_cleanup
 
 if TYPE_CHECKING:
@@ -146,11 +146,11 @@ class Sequence:
         self.main = None
         self.asking.forget()
 
-    def hurry(self) -> None:
-        """Give everything one more second; called by a signal handler at any time."""
+    def hurry(self, seconds: float = AT_ONCE) -> None:
+        """Give everything so many seconds; called by a signal handler at any time."""
         if not self.hurried:
             self.hurried = True
-            self.budget.hurry(AT_ONCE)
+            self.budget.hurry(seconds)
             self.wake()
 
     def say_hurried(self, left: list[Survivor]) -> None:
@@ -269,8 +269,7 @@ class Sequence:
     def note_unclosed(self) -> None:
         """Describe the generators that are about to be cut while they are closed."""
         if isinstance(self.loop, Loop):
-            unclosed = self.loop.async_generators.unclosed()
-            self.cut_off += survivors.of_generators(unclosed)
+            self.cut_off += unclosed_generators(self.loop)
             return
         # Of another make's generators only the tasks that close them are known.
         closing = filter(is_cleanup, self.asking.pending())

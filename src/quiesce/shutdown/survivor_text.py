@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from quiesce.shutdown.await_chain import is_own_file
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -23,11 +25,23 @@ def one_line(survivor: Survivor) -> str:
     text = named(survivor)
     if survivor.where is not None:
         text += f" at {survivor.where}"
+    if says_nothing_of_the_program(survivor):
+        text += f", which runs {survivor.runs}()"
     if survivor.waits_for:
         text += f", which waits for {survivor.waits_for}"
     if survivor.queued:
         text += f", {survivor.queued} bytes not sent"
     return text
+
+
+def says_nothing_of_the_program(survivor: Survivor) -> bool:
+    """Tell whether a thread is at no line of the program that would tell what it does.
+
+    Then the function that runs in it does.
+    """
+    if survivor.kind != "thread" or not survivor.runs:
+        return False
+    return survivor.where is None or not is_own_file(survivor.where.file)
 
 
 def named(survivor: Survivor) -> str:

@@ -18,12 +18,13 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from quiesce.core import places
+from quiesce.core.interrupts import OURS
 from quiesce.shutdown import await_chain
 from quiesce.shutdown.await_chain import Place
 from quiesce.shutdown.processes import content_of
 from quiesce.shutdown.survivor import Survivor
 from quiesce.shutdown.task_state import requests_of
-from quiesce.shutdown.waiting import waits_for
+from quiesce.shutdown.waiting import generator_waits_for, waits_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -153,11 +154,15 @@ def held_requests(task: Any) -> int:
     return 0 if protection is None else protection.number_held(task)
 
 
-def swallowed_by(task: Any) -> int:
-    """Return how many requests reached `task` before the last one that did."""
+def swallowed_by(task: Any, *, also_the_last: bool = False) -> int:
+    """Return how many requests reached `task` before the last one that did.
+
+    With `also_the_last` that one counts too.
+    """
     # asyncio's own tasks count only how many there were.
     reached = getattr(task, "_cancels_thrown", None)
-    return max(0, (requests_of(task) if reached is None else reached) - 1)
+    number: int = requests_of(task) if reached is None else reached
+    return number if also_the_last else max(0, number - 1)
 
 
 def asker_of(request: Any) -> str:
@@ -213,8 +218,16 @@ def definition_of(links: list[Any]) -> Place | None:
 
 
 @whatever_happens("thread")
-def of_thread(thread: Thread, innermost: FrameType | None = None) -> Survivor:
-    """Describe a living thread, which is at the frame `innermost` if that is given."""
+def of_thread(
+    thread: Thread,
+    innermost: FrameType | None = None,
+    *,
+    function: Callable[..., Any] | None = None,
+) -> Survivor:
+    """Describe a living thread, which is at the frame `innermost` if that is given.
+
+    `function` is what its pool has been handed to run in it.
+    """
     if innermost is None:
         innermost = sys._current_frames().get(thread.ident or 0)
     frames = await_chain.frames_down_to(innermost)
@@ -222,19 +235,38 @@ def of_thread(thread: Thread, innermost: FrameType | None = None) -> Survivor:
     return Survivor(
         kind="thread",
         name=thread.name,
-        runs=function_of(thread, places),
-        where=await_chain.own_place(places),
+        runs=function_of(thread, places, function),
+        where=place_in_thread(places),
         frames=places,
     )
 
 
-def function_of(thread: Thread, places: tuple[Place, ...]) -> str:
-    """Return the name of the program's function that runs in `thread`."""
+def function_of(
+    thread: Thread, places: tuple[Place, ...], function: Callable[..., Any] | None
+) -> str:
+    """Return the name of the program's function that runs in `thread`.
+
+    Where it is none of the program's, it is the one that the program has called there.
+    """
     for place in places:
         if await_chain.is_own_file(place.file):
             return place.function
-    target = getattr(thread, "_target", None)
-    return "" if target is None else qualified_name(target)
+    if function is None:
+        function = getattr(thread, "_target", None)
+    return "" if function is None else name_with_module(function)
+
+
+def name_with_module(function: Callable[..., Any]) -> str:
+    """Return the name under which a program finds a function of another module."""
+    name = qualified_name(function)
+    module = getattr(function, "__module__", None)
+    return name if module in (None, "builtins", "__main__") else f"{module}.{name}"
+
+
+def place_in_thread(places: tuple[Place, ...]) -> Place | None:
+    """Return where a thread is, unless that is only where ours called a C function."""
+    place = await_chain.own_place(places)
+    return None if place is None or place.file.startswith(OURS) else place
 
 
 @whatever_happens("child")
@@ -273,18 +305,30 @@ def in_shell(words: Any) -> str:
 
 
 @whatever_happens("async generator")
-def of_generator(generator: Any) -> Survivor:
-    """Describe a suspended asynchronous generator."""
-    links, _ = await_chain.await_chain(generator)
+def of_generator(generator: Any, *, asked_at: float | None = None) -> Survivor:
+    """Describe a suspended asynchronous generator, and when it began to be closed."""
+    links, awaited = await_chain.await_chain(generator)
     places = await_chain.places_of(links)
     name = qualified_name(generator)
     return Survivor(
-        "async generator", name, name, await_chain.own_place(places), places
+        "async generator",
+        name,
+        name,
+        await_chain.own_place(places),
+        places,
+        waits_for=generator_waits_for(links, awaited),
+        asked=0 if asked_at is None else 1,
+        asked_ago=None if asked_at is None else max(0.0, time.monotonic() - asked_at),
     )
 
 
-def of_generators(generators: Iterable[Any]) -> list[Survivor]:
-    """Describe many generators: of those at one line the first few, with a count."""
+def of_generators(
+    generators: Iterable[Any], *, asked_at: float | None = None
+) -> list[Survivor]:
+    """Describe many generators: of those at one line the first few, with a count.
+
+    `asked_at` is when they began to be closed.
+    """
     alike: dict[Any, list[Any]] = {}
     for generator in generators:
         line = getattr(getattr(generator, "ag_frame", None), "f_lineno", None)
@@ -292,7 +336,10 @@ def of_generators(generators: Iterable[Any]) -> list[Survivor]:
         alike.setdefault(state, []).append(generator)
     found: list[Survivor] = []
     for some in alike.values():
-        found += map(of_generator, some[:ONE_BY_ONE])
+        found += [
+            of_generator(generator, asked_at=asked_at)
+            for generator in some[:ONE_BY_ONE]
+        ]
         found[-1].more = max(0, len(some) - ONE_BY_ONE)
     return found
 

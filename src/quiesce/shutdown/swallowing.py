@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from quiesce.shutdown.in_flight import is_cleaning_up
-from quiesce.shutdown.task_state import coroutine_of
+from quiesce.shutdown.task_state import coroutine_of, was_asked
 from quiesce.shutdown.wait_graph import WaitGraph
 
 if TYPE_CHECKING:
@@ -29,6 +29,22 @@ def swallowers(tasks: Iterable[Any], told: Iterable[Any]) -> set[Any]:
     gone_on = set(filter(has_gone_on, told))
     waiting = WaitGraph(()).waiting_for(told - gone_on, gone_on)
     return (tasks & gone_on) - waiting
+
+
+def certain_swallowers(tasks: Iterable[Any]) -> set[Any]:
+    """Return those of some pending tasks that have swallowed their last request too.
+
+    Of one that waits for another task or several that cannot be told: they may be who
+    got it.
+    """
+    told = set(filter(was_asked, tasks))
+    return {task for task in swallowers(told, told) if not waits_for_tasks(task)}
+
+
+def waits_for_tasks(task: Any) -> bool:
+    """Tell whether `task` awaits a task, or what ``gather`` made of several."""
+    future = getattr(task, "_fut_waiter", None)
+    return any(hasattr(future, name) for name in ("get_coro", "_children", "children"))
 
 
 def has_gone_on(task: Any) -> bool:

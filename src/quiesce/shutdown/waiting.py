@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 SHOWN = 3
 
 # Functions of asyncio and quiesce that say nothing by themselves: what they await does.
-SEEN_THROUGH = frozenset({"wait_for", "timeout", "Countdown.run", "Runner.run"})
+SEEN_THROUGH = frozenset(
+    {
+        "wait_for",
+        "timeout",
+        "Countdown.run",
+        "Runner.run",
+        # Of locks, semaphores and conditions.
+        "_ContextManagerMixin.__aenter__",
+    }
+)
 
 WORDS = {
     "Event.wait": "an event",
@@ -56,6 +65,22 @@ def waits_for(task: Any, links: list[Any], awaited: Any) -> str:
     future = getattr(task, "_fut_waiter", None)
     if links and awaited is None and future is None:
         return "its first step"
+    return of_chain(links, awaited, future)
+
+
+def generator_waits_for(links: list[Any], awaited: Any) -> str:
+    """Say what a generator with this chain waits for; "" where it is not being run."""
+    if awaited is None:
+        return ""
+    # Compiled, a future of ours is awaited itself; it holds the task that awaits it.
+    for thing in (awaited, *gc.get_referents(awaited)):
+        if hasattr(thing, "_asyncio_future_blocking"):
+            return of_chain(links, awaited, thing)
+    return of_chain(links, awaited, None)
+
+
+def of_chain(links: list[Any], awaited: Any, future: Any) -> str:
+    """Say what a chain of coroutines waits for at its end."""
     for link in foreign(links):
         words = in_words(link)
         if words:

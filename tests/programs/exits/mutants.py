@@ -15,6 +15,7 @@ import time
 import traceback
 from collections import defaultdict
 from importlib import import_module
+from types import SimpleNamespace
 from weakref import WeakSet
 
 # The status of a program to which a mutant could not be applied.
@@ -395,6 +396,15 @@ MUTANTS = {
     "what asyncio's tasks were asked is forgotten": replaced(
         "shutdown.asking:Asking", "requesting", keeps_no_request
     ),
+    "the last request is never swallowed": replaced(
+        "shutdown.remains", "who_has_gone_on", lambda _: set()
+    ),
+    "what generators wait for is not told": replaced(
+        "shutdown.survivors", "generator_waits_for", lambda *_: ""
+    ),
+    "what a pool's thread was handed is forgotten": replaced(
+        "shutdown.survivors", "name_with_module", lambda _: ""
+    ),
     "who made a task is forgotten": replaced("shutdown.survivors", "origin_of"),
     "failures are not reported soon": replaced(
         "core.unretrieved:Unretrieved", "note_lonely"
@@ -446,6 +456,14 @@ MUTANTS = {
     "blocked runs in threads are waited for": replaced(
         "shutdown.process_wide", "force_exit"
     ),
+    "runs in threads cannot be hurried": replaced(
+        "shutdown.runs_in_threads:Runs", "hurry"
+    ),
+    "any Ctrl-C cuts the wait for runs in threads": replaced(
+        "shutdown.runs_in_threads",
+        "ctrl_c_heard",
+        lambda _: contextlib.nullcontext(SimpleNamespace(hurried=False)),
+    ),
     "runs in the loop's pool are not asked": replaced(
         "shutdown.runs_in_threads:Runs", "ask_those_of"
     ),
@@ -480,6 +498,9 @@ MUTANTS = {
     "pools are not told": replaced("shutdown.process_wide", "tell_pools"),
     "children are only asked to end": replaced("shutdown.processes", "kill"),
     "children are not asked to end": replaced("shutdown.processes", "terminate"),
+    "workers of pools are children as others": replaced(
+        "shutdown.processes", "workers_of_pools", set
+    ),
     "repeated signals end the exit": replaced(
         "shutdown.process_wide:ExitBound", "ignore_repetition"
     ),

@@ -80,6 +80,32 @@ def test_one_that_hangs_is_forced_and_named(scenario, end):
     assert outcome.status == 70 if signum is None else outcome.tells_force(signum)
 
 
+CLEANUPS = {
+    "asyncio.sleep(3600)": "a sleep of 3600 s",
+    "quiesce.sleep(3600)": "a sleep of 3600 s",
+    "asyncio.Event().wait()": "an event",
+    "asyncio.get_running_loop().create_future()": "a future",
+}
+
+
+@pytest.mark.parametrize("cleanup", CLEANUPS)
+def test_one_that_hangs_tells_what_it_waits_for_and_since_when(scenario, cleanup):
+    generator = f"""
+    import quiesce
+    try:
+        yield 1
+    finally:
+        await {cleanup}
+    """
+    outcome = ended(scenario, generator, HELD, "SIGTERM", grace=GRACE, reports=True)
+    assert "it is running" not in outcome.err
+    (survivor,) = outcome.report["survivors"]
+    assert survivor["kind"] == "async generator"
+    assert survivor["waits_for"].startswith(CLEANUPS[cleanup])
+    assert survivor["asked"] == 1
+    assert 0 < survivor["asked_ago"] < 2 * GRACE
+
+
 # Main drops what is its own when it ends, and a task closes that.
 HELD = """
     global held

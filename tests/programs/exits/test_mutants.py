@@ -377,6 +377,16 @@ FAILS = {
         "one_that_is_blocked_is_named_and_ended_when_the_main_thread_returns",
         {},
     ),
+    "runs in threads cannot be hurried": (
+        "runs_in_threads",
+        "a_second_ctrl_c_ends_one_at_once",
+        {},
+    ),
+    "any Ctrl-C cuts the wait for runs in threads": (
+        "runs_in_threads",
+        "two_ctrl_c_shortly_after_another_are_one",
+        {},
+    ),
     "runs in the loop's pool are not asked": (
         "runs_in_threads",
         "one_in_a_thread_of_the_loop_is_ended_with_that",
@@ -467,6 +477,11 @@ FAILS = {
         "one_that_never_ends_is_ended",
         {"method": "fork", "signum": TERM},
     ),
+    "workers of pools are children as others": (
+        "pools",
+        "a_job_of_a_process_has_more_than_half_of_the_grace",
+        {"asks": "sys.exit(0)"},
+    ),
     "repeated signals end the exit": (
         "threads",
         "another_sigterm_does_not_shorten_the_wait_for_one",
@@ -537,6 +552,21 @@ FAILS = {
         "provenance",
         "the_report_as_json_says_it_too",
         {"tasks": "asyncio.Task"},
+    ),
+    "the last request is never swallowed": (
+        "report",
+        "the_json_report_counts_every_request_that_was_certainly_swallowed",
+        {"tasks": "own tasks"},
+    ),
+    "what generators wait for is not told": (
+        "async_generators",
+        "one_that_hangs_tells_what_it_waits_for_and_since_when",
+        {"cleanup": "quiesce.sleep(3600)"},
+    ),
+    "what a pool's thread was handed is forgotten": (
+        "report",
+        "a_thread_of_the_loop_that_runs_no_code_of_the_program_tells_which_call",
+        {"call": "time.sleep"},
     ),
     "who made a task is forgotten": (
         "report",

@@ -54,6 +54,13 @@ def program(begin, end=SLEEPING, functions=""):
     return filled(PROGRAM, begin=begin, end=end, functions=functions)
 
 
+def ended(scenario, text, by, **options):
+    """Run a program that ends by itself, or by a signal if one is given."""
+    if by is None:
+        return scenario.ended(text, **options)
+    return scenario.interrupted(text, by=by, **options)
+
+
 @pytest.mark.parametrize("pool", POOLS)
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_an_idle_one_is_ended_at_once(scenario, pool, signum):
@@ -109,9 +116,63 @@ def test_a_process_of_one_that_never_ends_is_ended(scenario, signum):
     """
     outcome = scenario.interrupted(program(begin), by=signum, grace=GRACE)
     assert outcome.log == ["begun", "main", "atexit"]
-    assert outcome.tells(signum)
+    assert outcome.tells_force(signum)
     assert outcome.gone_within(GRACE + 1)
     assert outcome.left_behind == []
+
+
+# Fork, so that a busy machine takes little longer than the jobs do.
+LONG = """
+    context = multiprocessing.get_context("fork")
+    pool = ProcessPoolExecutor(1, mp_context=context)
+    pool.submit({job})
+    until_begun()
+"""
+TAKES_A_WHILE = """
+def takes_a_while():
+    log("begun")
+    time.sleep(3)
+    log("done")
+"""
+EXITS = {"sys.exit(0)": ("sys.exit(0)", None), "SIGTERM": (SLEEPING, signal.SIGTERM)}
+
+
+@pytest.mark.parametrize("asks", EXITS)
+def test_a_job_of_a_process_has_more_than_half_of_the_grace(scenario, asks):
+    end, by = EXITS[asks]
+    text = program(LONG.format(job="takes_a_while"), end, TAKES_A_WHILE)
+    outcome = ended(scenario, text, by, grace=5)
+    assert "done" in outcome.log
+    assert "forced" not in outcome.err
+    assert outcome.status == 0 if by is None else outcome.tells(by)
+
+
+@pytest.mark.parametrize("asks", EXITS)
+def test_a_process_that_is_cut_in_its_job_is_named(scenario, asks):
+    end, by = EXITS[asks]
+    tells = "(process,) = multiprocessing.active_children()\nsay(process.pid)"
+    begin = filled("{long}\n{tells}", long=LONG.format(job="never"), tells=tells)
+    text = program(begin, end)
+    outcome = ended(scenario, text, by, grace=GRACE)
+    assert f"quiesce:   child {outcome.out[0]} " in outcome.err
+    assert "left: 1 child\n" in outcome.err
+    assert outcome.status == 70 if by is None else outcome.tells_force(by)
+    assert outcome.log[-1] == "atexit"
+    assert outcome.gone_within(GRACE + 1)
+    assert outcome.left_behind == []
+
+
+def test_a_process_that_is_cut_in_its_job_may_heed_sigterm(scenario):
+    functions = """
+    def heeds():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(log("asked")))
+        never()
+    """
+    text = program(LONG.format(job="heeds"), functions=functions)
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=GRACE)
+    assert outcome.log == ["begun", "main", "asked", "atexit"]
+    assert outcome.tells_force(signal.SIGTERM)
+    assert outcome.gone_within(GRACE + 1)
 
 
 def test_a_process_of_one_that_ignores_sigterm_is_killed_and_named(scenario):

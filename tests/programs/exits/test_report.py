@@ -172,6 +172,102 @@ def test_the_json_report_has_all_that_is_known_of_a_survivor(scenario, tasks):
     assert survivor["swallowed"] >= 1
 
 
+@pytest.mark.parametrize("tasks", TASKS)
+def test_the_json_report_counts_every_request_that_was_certainly_swallowed(
+    scenario, tasks
+):
+    text = """
+    async def stubborn():
+        log("begun")
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                log("swallowed")
+
+    async def main():
+        {tasks}
+        asyncio.create_task(stubborn(), name="mule")
+        say()
+        await sleeper("main")
+
+    run(main())
+    """
+    text = filled(text, tasks=TASKS[tasks])
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=2, reports=True)
+    (survivor,) = outcome.report["survivors"]
+    # The last one is that in which it is closed.
+    assert survivor["swallowed"] == outcome.log.count("swallowed") >= 2
+
+
+@pytest.mark.parametrize("tasks", TASKS)
+def test_the_json_report_counts_no_request_as_swallowed_in_whose_cleanup_a_task_is(
+    scenario, tasks
+):
+    text = """
+    async def waits_for(task):
+        await task
+
+    async def main():
+        {tasks}
+        slow = start("slow", cleanup=for_ever)
+        asyncio.create_task(waits_for(slow), name="waits")
+        await asyncio.sleep(0)
+        say()
+        await sleeper("main")
+
+    run(main())
+    """
+    text = filled(text, tasks=TASKS[tasks])
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=1, reports=True)
+    survivors = outcome.report["survivors"]
+    slow, waits = sorted(survivors, key=lambda each: each["name"])
+    assert (slow["name"], waits["name"]) == ("slow", "waits")
+    assert slow["swallowed"] == slow["asked"] - 1
+    # It was the other one that got them.
+    assert waits["swallowed"] < waits["asked"]
+
+
+CALLS = {
+    "time.sleep": "asyncio.to_thread(time.sleep, 3600)",
+    "lock.acquire": "asyncio.to_thread(locked.acquire, timeout=3600)",
+    "subprocess.run": "asyncio.to_thread(subprocess.run, ['sleep', '3600'])",
+    "partial": "loop.run_in_executor(None, functools.partial(time.sleep, 3600))",
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_thread_of_the_loop_that_runs_no_code_of_the_program_tells_which_call(
+    scenario, call
+):
+    text = """
+    import subprocess
+    locked = threading.Lock()
+    locked.acquire()
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        background = asyncio.ensure_future({call})
+        await asyncio.sleep(0.2)
+        say()
+        await sleeper("main")
+
+    run(main())
+    """
+    text = text.replace("{call}", CALLS[call])
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=2, reports=True)
+    named = "time.sleep" if call == "partial" else call
+    lines = outcome.err.splitlines()
+    (slow,) = (line for line in lines if "waiting for thread 'asyncio_0'" in line)
+    assert slow.endswith(f", which runs {named}()")
+    assert "quiesce/offload" not in slow
+    assert f"quiesce:     runs {named}()" in lines
+    (thread,) = (
+        each for each in outcome.report["survivors"] if each["kind"] == "thread"
+    )
+    assert thread["runs"] == named
+
+
 STUCK_THREADS = {
     "a thread of the program": "threading.Thread(target=work, name='mule').start()",
     "a thread of the loop": "asyncio.create_task(asyncio.to_thread(work))",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 
@@ -168,6 +169,112 @@ def test_one_that_is_blocked_is_named_and_ended_when_the_main_thread_returns(sce
     assert outcome.log == ["atexit"]
     assert outcome.status == 70
     assert outcome.gone_within(GRACE + 1)
+
+
+JOINED = """
+    async def main():
+        start("late", cleanup=3600)
+        await asyncio.sleep(0)
+        {then}
+
+    thread = threading.Thread(target=lambda: run(main()), name="of-mine")
+    thread.start()
+    say()
+    while thread.is_alive():
+        thread.join(0.05)
+"""
+
+
+def interrupted_again(running, after=1.0):
+    """Send a program that says "ready" two Ctrl-C, and return how it ended."""
+    running.wait_for("ready")
+    # Until it hears of signals in the thread that is in join().
+    time.sleep(0.3)
+    running.send(signal.SIGINT)
+    time.sleep(after)
+    running.send(signal.SIGINT)
+    return running.end()
+
+
+def test_a_second_ctrl_c_ends_one_at_once(scenario):
+    text = program(filled(JOINED, then='await sleeper("main")'))
+    with scenario.start(text, grace=20) as running:
+        outcome = interrupted_again(running)
+    lines = outcome.err.splitlines()
+    (named,) = (line for line in lines if "did not end in time" in line)
+    assert "task 'late'" in named
+    # That of the first, which nobody caught.
+    assert outcome.tracebacks == 1
+    assert "Exception ignored" not in outcome.err
+    assert outcome.log == ["main", "atexit"]
+    assert outcome.tells(signal.SIGINT)
+    assert outcome.gone_within(1.5)
+
+
+def test_a_second_ctrl_c_does_not_wait_for_one_that_is_blocked(scenario):
+    text = program(filled(JOINED, then="time.sleep(3600)"))
+    with scenario.start(text, grace=20) as running:
+        outcome = interrupted_again(running)
+    assert "did not end in time: thread 'of-mine' at program.py:" in outcome.err
+    assert outcome.tracebacks == 1
+    assert outcome.log == ["atexit"]
+    assert outcome.tells(signal.SIGINT)
+    assert outcome.gone_within(1.5)
+
+
+def test_a_third_ctrl_c_changes_nothing(scenario):
+    text = program(filled(JOINED, then="time.sleep(3600)"))
+    with scenario.start(text, grace=20) as running:
+        running.wait_for("ready")
+        time.sleep(0.3)
+        running.send(signal.SIGINT)
+        for _ in range(2):
+            time.sleep(0.6)
+            running.send(signal.SIGINT)
+        outcome = running.end()
+    assert outcome.tracebacks == 1
+    assert outcome.log == ["atexit"]
+    assert outcome.tells(signal.SIGINT)
+
+
+def test_two_ctrl_c_shortly_after_another_are_one(scenario):
+    text = program(filled(JOINED, then='await sleeper("main", cleanup=1)'))
+    text = text.replace("cleanup=3600", "cleanup=1")
+    with scenario.start(text, grace=20) as running:
+        outcome = interrupted_again(running, after=0.15)
+    assert sorted(outcome.log) == ["atexit", "late", "main"]
+    assert outcome.tracebacks == 1
+    assert outcome.tells(signal.SIGINT)
+
+
+def test_a_first_ctrl_c_does_not_cut_one_that_ends_already(scenario):
+    body = """
+    async def main():
+        begun.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            say()
+            await asyncio.sleep(0.8)
+            log("main")
+
+    threading.Thread(target=lambda: run(main())).start()
+    begun.wait()
+    """
+    outcome = scenario.interrupted(program(body), by=signal.SIGINT)
+    assert outcome.log == ["main", "atexit"]
+    assert outcome.tells(signal.SIGINT)
+    assert outcome.is_silent
+
+
+def test_a_slow_end_of_one_says_why_it_ends(scenario):
+    body = """
+    threading.Thread(target=lambda: run(waits("main", cleanup=1.5))).start()
+    begun.wait()
+    """
+    outcome = scenario.ended(program(body))
+    assert "(the program ends): waiting for task" in outcome.err
+    assert outcome.status == 0
 
 
 def test_one_in_a_thread_of_the_loop_is_ended_with_that(scenario):
