@@ -14,6 +14,8 @@ ended = 0
 async def link(n):
     global ended
     try:
+        if n == 0:
+            asyncio.get_running_loop().call_soon(say)
         await (asyncio.gather(link(n - 1)) if n else asyncio.sleep(3600))
     finally:
         ended += 1
@@ -25,11 +27,6 @@ async def main():
     start("background", 0.05)
     {begin}
 
-async def reached(n):
-    while len(asyncio.all_tasks()) < n:
-        await asyncio.sleep(0.01)
-    say()
-
 try:
     run(main())
 finally:
@@ -38,11 +35,9 @@ finally:
 BEGIN = {
     "in the background": """
     asyncio.create_task(link(3000))
-    asyncio.create_task(reached(3000))
     await sleeper("main")
     """,
     "awaited by main": """
-    asyncio.create_task(reached(3000))
     await link(3000)
     """,
 }
