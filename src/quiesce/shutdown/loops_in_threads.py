@@ -17,6 +17,7 @@ from weakref import WeakSet
 
 from quiesce.core.running import loops
 from quiesce.shutdown.runs_in_threads import all_runs
+from quiesce.shutdown.threads import join_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +83,7 @@ def stop_loops(ends: Callable[[threading.Thread], bool]) -> set[Any]:
         asked[loop] = thread
     deadline = time.monotonic() + LEAVES_WITHIN
     for thread in asked.values():
-        thread.join(max(0.0, deadline - time.monotonic()))
+        join_until(thread, deadline)
     return {loop for loop, thread in asked.items() if thread.is_alive()}
 
 

@@ -44,7 +44,12 @@ from quiesce.shutdown.report import Report
 from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.streams import put_aside_buffers
 from quiesce.shutdown.survivor import not_among
-from quiesce.shutdown.threads import daemons, threads_given_up, threads_left
+from quiesce.shutdown.threads import (
+    daemons,
+    join_until,
+    threads_given_up,
+    threads_left,
+)
 from quiesce.shutdown.triggers import SAME_CTRL_C, ignore, is_default
 
 if TYPE_CHECKING:
@@ -226,10 +231,9 @@ class ExitBound:
     def wait_for_threads(self) -> None:
         """Join what the interpreter would join, as long as there is time."""
         while threads := threads_left():
-            left = self.supervisor.waits_until - time.monotonic()
-            if left <= 0:
+            if time.monotonic() >= self.supervisor.waits_until:
                 return
-            threads[0].join(left)
+            join_until(threads[0], self.supervisor.waits_until)
 
     def wait(self) -> None:
         """Wait for pools, runs and threads; leave if something of them cannot end."""

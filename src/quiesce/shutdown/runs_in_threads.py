@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiesce.shutdown import late_status
 from quiesce.shutdown.exit_status import ends_by_ctrl_c, keep_death_by_ctrl_c
-from quiesce.shutdown.threads import threads_left
+from quiesce.shutdown.threads import join_until, threads_left
 from quiesce.shutdown.triggers import Triggers, nothing
 from quiesce.system.signals import default_handler
 
@@ -167,7 +167,7 @@ class Runs:
             run.hurry(RUNS_AT_ONCE)
         for run in runs:
             # What follows in the thread is part of it: it would be named else.
-            run.thread.join(max(0.0, now + THREADS_AT_ONCE - time.monotonic()))
+            join_until(run.thread, now + THREADS_AT_ONCE)
 
 
 @contextmanager

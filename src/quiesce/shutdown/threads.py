@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
+
+# Seconds between two looks at a thread that cannot be joined.
+PAUSE = 0.005
+
+
+def join_until(thread: threading.Thread, moment: float) -> None:
+    """Wait until `thread` has ended, or until that `moment` of `time.monotonic`.
+
+    Up to Python 3.12 `join` takes a thread for ended once a Ctrl-C has interrupted one
+    who was joining it.
+    """
+    thread.join(max(0.0, moment - time.monotonic()))
+    while thread in threading.enumerate() and time.monotonic() < moment:
+        time.sleep(PAUSE)
 
 
 def threads_left() -> list[threading.Thread]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Ours are instances of it too.
 Gathering: Any = asyncio.tasks._GatheringFuture
+RELEASE_WAITER: Any = getattr(asyncio.tasks, "_release_waiter", Gathering)
 # Whose callbacks are looked into.
 LIBRARIES = ("asyncio.", "quiesce.")
 
@@ -35,6 +36,8 @@ class WaitGraph:
     def __init__(self, tasks: Iterable[Any]) -> None:
         # Thousands of tasks may have one and the same function as their callback.
         self.known: dict[Any, list[Any]] = {}
+        # The futures by which somebody awaits one task, up to Python 3.11 in wait_for.
+        self.stand_ins: set[Any] = set()
         # Each future, queue and task that is told, and who tells it.
         self.tellers: dict[Any, list[Any]] = {}
         left = [task for task in tasks if getattr(task, "_callbacks", None)]
@@ -59,7 +62,10 @@ class WaitGraph:
     def told_by(self, callback: Any) -> list[Any]:
         """Return what `callback` tells."""
         if type(callback) is not FunctionType:
-            return told_by_object(callback)
+            told = told_by_object(callback)
+            if getattr(callback, "func", None) is RELEASE_WAITER:
+                self.stand_ins.update(told)
+            return told
         known = self.known.get(callback)
         if known is None:
             held = held_by(callback).values()
@@ -76,7 +82,7 @@ class WaitGraph:
         while left:
             waiter = left.pop()
             awaited = self.tellers.get(waiter, ())
-            if not is_gathering(waiter):
+            if not (is_gathering(waiter) or waiter in self.stand_ins):
                 awaited = [each for each in awaited if each not in but]
             awaited = {*awaited, getattr(waiter, "_fut_waiter", None)}
             new = {each for each in awaited if each is not None and each not in found}
