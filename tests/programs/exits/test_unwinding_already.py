@@ -130,7 +130,7 @@ def test_who_waits_for_its_cleanup_is_not_asked_at_its_cost(
 ):
     text = filled(
         WAITED_FOR,
-        cleanup='await nap("closed", 0.5)',
+        cleanup='await nap("closed", 1.5)',
         tasks=tasks,
         wait=WAYS_TO_WAIT[wait],
     )
@@ -143,7 +143,7 @@ def test_who_waits_for_its_cleanup_is_not_asked_at_its_cost(
 def test_the_cleanup_that_its_end_leads_to_is_not_cut_either(scenario, signum):
     text = filled(
         WAITED_FOR,
-        cleanup='await nap("closed", 0.3)',
+        cleanup='await nap("closed", 1.5)',
         tasks="pass",
         wait="""
         try:
@@ -161,7 +161,7 @@ def test_the_cleanup_that_its_end_leads_to_is_not_cut_either(scenario, signum):
 def test_who_goes_on_when_the_cleanup_is_done_is_asked_then(scenario, signum):
     text = filled(
         WAITED_FOR,
-        cleanup='await nap("closed", 0.3)',
+        cleanup='await nap("closed", 1.5)',
         tasks="pass",
         wait="""
         with contextlib.suppress(asyncio.CancelledError):
@@ -176,7 +176,7 @@ def test_who_goes_on_when_the_cleanup_is_done_is_asked_then(scenario, signum):
     assert outcome.log == ["closed", "main"]
     assert outcome.tells(signum)
     # Far from half of the grace.
-    assert outcome.gone_within(1.5)
+    assert outcome.gone_within(2)
 
 
 # Each unwinds a part of the program, takes its request back, and goes on.
