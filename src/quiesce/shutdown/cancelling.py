@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
 # Of `cancel`, for one task and all that it waits for.
 MOST_CALLS = 50_000
@@ -89,8 +89,18 @@ def outermost_first(tasks: Collection[Any]) -> list[Any]:
     return sorted(tasks, key=awaited.__contains__) if awaited else list(tasks)
 
 
-def awaited_tasks(task: Any) -> list[Any]:
-    """Return the tasks for which `task` waits, directly or through a gathering."""
+def asyncios_parts(future: Any) -> Collection[Any]:
+    """Return what a gathering of asyncio's consists of: ours cancels its own."""
+    return getattr(future, "_children", ())
+
+
+def awaited_tasks(
+    task: Any, parts_of: Callable[[Any], Collection[Any]] = asyncios_parts
+) -> list[Any]:
+    """Return the tasks for which `task` waits, directly or through a gathering.
+
+    `parts_of` tells what a future consists of that is no task.
+    """
     found: list[Any] = []
     left = [getattr(task, "_fut_waiter", None)]
     while left:
@@ -100,5 +110,5 @@ def awaited_tasks(task: Any) -> list[Any]:
         if hasattr(future, "get_coro"):
             found.append(future)
         else:
-            left.extend(getattr(future, "_children", ()))
+            left.extend(parts_of(future))
     return found

@@ -10,12 +10,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core.future import Future
-from quiesce.shutdown.cancelling import awaited_tasks
+from quiesce.shutdown.cancelling import asyncios_parts, awaited_tasks
 from quiesce.shutdown.swallowing import has_gone_on
 from quiesce.shutdown.task_state import was_asked
+from quiesce.shutdown.wait_graph import is_gathering
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 # What most tasks wait for, if for anything: these lead to no other task.
 PLAIN = frozenset({type(None), Future, asyncio.Future})
@@ -30,7 +31,7 @@ def waiting_for_cleanups(tasks: Iterable[Any]) -> set[Any]:
     known = set(left)
     while left:
         waiter = left.pop()
-        for awaited in awaited_tasks(waiter):
+        for awaited in awaited_tasks(waiter, parts_of):
             waiters.setdefault(awaited, []).append(waiter)
             if awaited not in known:
                 known.add(awaited)
@@ -42,6 +43,13 @@ def waiting_for_cleanups(tasks: Iterable[Any]) -> set[Any]:
         found.update(new)
         left += new
     return found
+
+
+def parts_of(future: Any) -> Collection[Any]:
+    """Return what a gathering consists of, asyncio's or ours."""
+    if not is_gathering(future):
+        return ()
+    return asyncios_parts(future) or getattr(future, "children", ())
 
 
 def is_unwinding(task: Any) -> bool:

@@ -97,6 +97,7 @@ def test_what_its_cleanup_waits_for_is_spared_whoever_told_it(scenario, told, cl
 WAYS_TO_WAIT = {
     "await": "await task",
     "gather": "await asyncio.gather(task)",
+    "gather of ours": "import quiesce\nawait quiesce.gather(task)",
     "gather beside another": "await asyncio.gather(task, asyncio.sleep(3600))",
     "gather and keep errors": "await asyncio.gather(task, return_exceptions=True)",
     "wait": "await asyncio.wait([task])",
