@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,7 +14,8 @@ from tests.programs.children import accept_interrupts
 from tests.programs.exits.scenario import Scenario
 from tests.programs.exits.ways import WAYS, chosen
 
-JOBS = int(os.environ.get("QUIESCE_EXITS_JOBS", "6"))
+JOBS = int(os.environ.get("QUIESCE_EXITS_JOBS", 4 * (os.cpu_count() or 2)))
+SHARES = int(os.environ.get("QUIESCE_EXITS_SHARES", "1"))
 POOL = pytest.StashKey[ThreadPoolExecutor]()
 RUNNING = pytest.StashKey["dict[str, object]"]()
 
@@ -28,6 +31,19 @@ def pytest_generate_tests(metafunc):
 
 def pytest_make_parametrize_id(val):
     return val.name if isinstance(val, signal.Signals) else None
+
+
+def pytest_collection_modifyitems(config, items):
+    """Keep the share of the scenarios that falls to this Python."""
+    others = {item for item in items if is_scenario(item) and not is_ours(item)}
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+
+
+def is_ours(item):
+    share = zlib.crc32(item.nodeid.encode()) % SHARES
+    return share == sys.version_info.minor % SHARES
 
 
 @pytest.fixture
