@@ -58,6 +58,16 @@ class InputEnd(PipeEnd):
 class OutputEnd(PipeEnd, asyncio.Protocol):
     """What the child writes arrives here."""
 
+    # Whether that is read for the child's sake only.
+    is_dropped = False
+
+    def drop(self) -> None:
+        """Read on, whoever has paused that, and give it to nobody."""
+        self.is_dropped = True
+        if self.pipe is not None:
+            self.pipe.resume_reading()
+
     def data_received(self, data: bytes) -> None:
         """Give the child's protocol what the child has written."""
-        self.child.pipe_data(self.fd, data)
+        if not self.is_dropped:
+            self.child.pipe_data(self.fd, data)

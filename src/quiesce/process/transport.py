@@ -125,6 +125,10 @@ class ChildTransport(asyncio.SubprocessTransport):
         self._loop.children.discard(self)
         if self._loop.get_debug():
             logger.info("%r exited with return code %r", self, status)
+        for end in self._outputs():
+            if end.is_dropped:
+                # Others may keep it open as long as they like.
+                end.close(self._loop)
         self._call(self._protocol.process_exited)
         for waiter in self._exit_waiters:
             if not waiter.done():
@@ -217,6 +221,18 @@ class ChildTransport(asyncio.SubprocessTransport):
         except PermissionError:
             # It runs as another user now. Nobody may kill it; it has lost its pipes.
             pass
+
+    def drop_output(self) -> None:
+        """Read what the child writes until it ends, and give it to nobody any more.
+
+        A closed pipe would cut short what it does when it is asked to end, and so would
+        one that is full.
+        """
+        for end in self._outputs():
+            end.drop()
+
+    def _outputs(self) -> list[OutputEnd]:
+        return [end for end in self._pipes.values() if isinstance(end, OutputEnd)]
 
     def leave(self) -> None:
         """Let go of a child that is to outlive the program."""

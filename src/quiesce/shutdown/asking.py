@@ -87,6 +87,19 @@ class Asking:
         self.siblings = Siblings()
         self.requests.clear()
 
+    def forget_done(self) -> None:
+        """Hold nobody who is done."""
+        pending = self.pending()
+        self.left &= pending
+        self.before &= pending
+        self.asked &= pending
+        self.shielded &= pending
+        self.told_by_others &= pending
+        self.held_back &= pending
+        self.siblings.forget_done()
+        for task in self.requests.keys() - pending:
+            del self.requests[task]
+
     def look(self) -> bool:
         """Look who is left now; tell whether anybody is."""
         self.left = self.pending()

@@ -29,6 +29,12 @@ def to_end(loop: Any) -> list[Any]:
     return [child for child in running(loop) if not is_on_its_own(child)]
 
 
+def drop_output(loop: Any) -> None:
+    """Let the children say their last words to nobody, instead of to a closed pipe."""
+    for child in to_end(loop):
+        child.drop_output()
+
+
 def terminate(loop: Any, asked: set[Any]) -> None:
     """Ask the children to end, by SIGTERM, but for those in `asked`; add them to it."""
     for child in to_end(loop):

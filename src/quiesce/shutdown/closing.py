@@ -3,25 +3,29 @@
 Generators come first, because their cleanup may need the rest. Connections, children
 and the threads of the default executor then end side by side, and beside generators
 that take long; what is not over shortly before the deadline is aborted and killed.
+Tasks that are born meanwhile are ended as they come.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from quiesce.loop import Loop
-from quiesce.shutdown import children, connections
+from quiesce.shutdown import children, connections, processes, rounds
 from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.task_state import is_cleanup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from quiesce.shutdown.sequence import Sequence
 
 # The share of what is left that generators have before the rest is closed beside them.
 GENERATORS_SHARE = 0.5
+# The share of the time for the pool after which children of multiprocessing are asked.
+CHILDREN_AT = 0.5
 # Seconds for aborted connections and killed children to be over.
 LAST_MOMENTS = 0.15
 # Seconds for tasks that are asked only when the time for tasks is over.
@@ -31,6 +35,8 @@ MOMENT = 0.005
 def close_all(sequence: Sequence) -> None:
     """Close what `sequence.loop` has beside tasks."""
     close_generators(sequence)
+    # Order matters: what tasks have held may need a loop that is open.
+    sequence.forget_done()
     end_late_tasks(sequence)
     begin_to_close(sequence)
     loop = sequence.loop
@@ -47,6 +53,7 @@ def close_all(sequence: Sequence) -> None:
         sequence.turn(time.monotonic())
     children.kill(loop)
     wait_until(sequence, lambda: is_clear(loop), time.monotonic() + LAST_MOMENTS)
+    end_late_tasks(sequence)
 
 
 def close_generators(sequence: Sequence) -> None:
@@ -75,22 +82,30 @@ def begin_to_close(sequence: Sequence) -> None:
     """
     loop = sequence.loop
     sequence.is_closing = True
+    children.drop_output(loop)
     connections.close_connections(loop)
     children.terminate(loop, sequence.terminated)
     if isinstance(loop, Loop) and sequence.reason.ends_process:
         all_runs.ask_those_of(loop.executor.pool)
 
 
+def late_tasks(sequence: Sequence) -> set[Any]:
+    """Return the tasks that were born when all others had ended, or had had their time.
+
+    But not what closes generators: that is waited for by itself.
+    """
+    late = sequence.asking.pending() - sequence.asking.asked
+    return {task for task in late if not is_cleanup(task)}
+
+
 def end_late_tasks(sequence: Sequence) -> None:
-    """End the tasks that cleanups of generators have begun."""
-    asking = sequence.asking
-    late = asking.pending() - asking.asked
-    # But not what closes them: that had its time.
-    asking.left = {task for task in late if not is_cleanup(task)}
-    if asking.left:
-        asking.ask(asking.left)
-        until = max(sequence.budget.cut, time.monotonic() + MOMENT)
-        sequence.wait_for(asking.left, until)
+    """End the tasks that cleanups of generators have begun, callbacks and protocols."""
+    if late_tasks(sequence):
+        rounds.end_all(sequence)
+    if late := late_tasks(sequence):
+        # The time for tasks is over.
+        sequence.asking.ask(late)
+        sequence.wait_for(late, time.monotonic() + MOMENT)
 
 
 def end_pool(sequence: Sequence, until: float) -> None:
@@ -99,9 +114,22 @@ def end_pool(sequence: Sequence, until: float) -> None:
     if not isinstance(loop, Loop):
         sequence.run(loop.shutdown_default_executor(), until)
         return
-    sequence.run(loop.executor.end(), until)
+    ending = sequence.start_task(loop.executor.end())
+    now = time.monotonic()
+    wait_until(sequence, ending.done, now + CHILDREN_AT * (until - now), [ending])
+    if not ending.done():
+        ask_awaited_children(sequence)
+        wait_until(sequence, ending.done, until, [ending])
+    sequence.end_task(ending)
     if loop.executor.busy():
         loop.executor.give_up()
+
+
+def ask_awaited_children(sequence: Sequence) -> None:
+    """Ask children of `multiprocessing` to end, for which threads may be waiting."""
+    is_main_thread = threading.current_thread() is threading.main_thread()
+    if sequence.reason.ends_process and is_main_thread:
+        processes.terminate(processes.children_without_jobs())
 
 
 def has_ended(loop: Any) -> bool:
@@ -114,8 +142,21 @@ def is_clear(loop: Any) -> bool:
     return not children.to_end(loop) and not connections.open_transports(loop)
 
 
-def wait_until(sequence: Sequence, enough: Callable[[], bool], until: float) -> None:
-    """Run the loop until there is `enough`, or the moment `until` has come."""
-    if not enough():
-        never = sequence.loop.create_future()
-        sequence.wait_for([never], until, enough=enough)
+def wait_until(
+    sequence: Sequence,
+    enough: Callable[[], bool],
+    until: float,
+    futures: Collection[Any] = (),
+) -> None:
+    """Run the loop until there is `enough`, or the moment `until` has come, or a hurry.
+
+    If given, `futures` are done when there is enough.
+    """
+    hurried = sequence.hurried
+    while not enough() and time.monotonic() < until and hurried == sequence.hurried:
+        sequence.wait_for(
+            futures or [sequence.loop.create_future()],
+            until,
+            enough=lambda: enough() or bool(late_tasks(sequence)),
+        )
+        end_late_tasks(sequence)

@@ -70,12 +70,18 @@ def stop_accepting(loop: Any, *, leave_clients: bool) -> None:
 
 
 def open_transports(loop: Any) -> list[Any]:
-    """Return the transports that still have their descriptor; TLS for what is below."""
+    """Return the transports that still have their descriptor; TLS for what is below.
+
+    A pipe from a child that has been asked to end is the child's, and closed with it.
+    """
     carrier_type = if_loaded("quiesce.tls.stream", "TlsStream")
+    output_type = if_loaded("quiesce.process.pipe_ends", "OutputEnd")
     found: list[Any] = []
     for owner in owners(loop):
         if isinstance(owner, BaseTransport):
             protocol = protocol_of(owner)
+            if isinstance(protocol, output_type) and protocol.is_dropped:
+                continue
             is_carrier = isinstance(protocol, carrier_type)
             found.append(protocol.get_transport() if is_carrier else owner)
     return found

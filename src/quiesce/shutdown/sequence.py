@@ -129,8 +129,7 @@ class Sequence:
     def finish(self) -> None:
         """Go through all phases that are left, and give the account of them."""
         self.advance(self.phases_left[-1].name if self.phases_left else "")
-        for gathering in self.asking.siblings.untaken():
-            failed_at_the_end(self.loop, gathering)
+        self.report_untaken()
         self.report.write(self.status())
 
     def status(self) -> int | None:
@@ -141,8 +140,20 @@ class Sequence:
             return Reason(EXITED, error=self.interruption).status
         return self.reason.status
 
+    def forget_done(self) -> None:
+        """Hold no task that is done, and nothing that those have held."""
+        self.report_untaken()
+        if self.main is not None and self.main.done():
+            self.main = None
+        self.asking.forget_done()
+
+    def report_untaken(self) -> None:
+        """Report the failures of gatherings that nobody has taken from them."""
+        for gathering in self.asking.siblings.untaken():
+            failed_at_the_end(self.loop, gathering)
+
     def forget(self) -> None:
-        """Hold no task any longer: whoever is done may go."""
+        """Hold no task any longer: whoever is left may go."""
         self.main = None
         self.asking.forget()
 

@@ -8,6 +8,7 @@ program runs it is left to that; when it ends, everything that fails is reported
 # pyright: reportUnknownArgumentType=false
 from __future__ import annotations
 
+from asyncio import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from quiesce.shutdown.wait_graph import Gathering, is_task
@@ -45,12 +46,26 @@ class Siblings:
             del self.gathering_of[task]
         return [task for task, gathering in done if is_dropped(task, gathering)]
 
+    def forget_done(self) -> None:
+        """Hold nothing that is done."""
+        self.gatherings = {each for each in self.gatherings if not each.done()}
+        self.gathering_of = {
+            task: gathering
+            for task, gathering in self.gathering_of.items()
+            if not gathering.done()
+        }
+
     def untaken(self) -> list[Any]:
-        """Return the gatherings whose failure nobody has taken; to them it is taken."""
-        failed = [each for each in self.gatherings if getattr(each, UNTAKEN, False)]
-        for each in failed:
+        """Return the gatherings whose failure nobody has taken; to them it is taken.
+
+        One that was cancelled by the end has not failed, although it looks like that.
+        """
+        untaken = [each for each in self.gatherings if getattr(each, UNTAKEN, False)]
+        for each in untaken:
             setattr(each, UNTAKEN, False)
-        return failed
+        return [
+            each for each in untaken if not isinstance(each._exception, CancelledError)
+        ]
 
 
 def is_dropped(task: Any, gathering: Any) -> bool:

@@ -306,7 +306,7 @@ MUTANTS = {
     ),
     "main is alone for over a second": replaced("shutdown.phases", "MAIN_ALONE", 1e9),
     "idle connections hold who waits for them": replaced(
-        "shutdown.phases", "closes_idle_connections"
+        "shutdown.rounds", "closes_idle_connections"
     ),
     "all paths through gatherings are walked": replaced(
         "shutdown.cancelling", "takes_too_long", lambda _: False

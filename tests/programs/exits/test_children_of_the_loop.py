@@ -255,6 +255,41 @@ def test_a_cleanup_may_read_what_its_child_says_at_last(scenario):
     assert outcome.tells(signal.SIGTERM)
 
 
+@pytest.mark.parametrize("reads", ["while main reads", "unread"])
+def test_one_may_say_all_its_last_words_to_nobody(scenario, reads):
+    begin = """
+    child = await python(TALKS, stdout=PIPE)
+    await child.stdout.readline()
+    atexit.register(lambda: log(open("said").read()))
+    """
+    # More than fits into a pipe and the buffer of its reader.
+    talks = """
+TALKS = '''
+import signal, sys
+def end(*_):
+    for _ in range(4000):
+        print("last words" * 10, flush=True)
+    with open("said", "w") as file:
+        file.write("all said")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+print("begun", flush=True)
+while True:
+    signal.pause()
+'''
+"""
+    end = {
+        "while main reads": "say()\nasync for _ in child.stdout: pass",
+        "unread": SLEEP,
+    }
+    text = talks + program(begin, end[reads])
+    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    assert outcome.log[-2:] == ["zombies: []", "all said"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent
+    assert outcome.left_behind == []
+
+
 def test_one_in_its_own_session_is_left_without_a_word(scenario):
     begin = """
     child = await asyncio.create_subprocess_exec(

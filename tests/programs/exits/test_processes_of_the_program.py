@@ -97,6 +97,17 @@ def test_one_that_never_ends_is_ended(scenario, method, signum):
     assert outcome.left_behind == []
 
 
+@pytest.mark.parametrize("signum", ASKS)
+def test_one_that_a_thread_of_the_loop_joins_is_ended(scenario, signum):
+    begin = CHILD.format(method="spawn", target="never", daemon=False)
+    begin += "    asyncio.get_running_loop().run_in_executor(None, child.join)"
+    outcome = scenario.interrupted(program(begin), by=signum, grace=GRACE)
+    assert outcome.log == ["main", "atexit"]
+    assert outcome.tells(signum)
+    assert "forced" not in outcome.err
+    assert outcome.left_behind == []
+
+
 @pytest.mark.parametrize("daemon", [False, True])
 def test_one_that_ignores_sigterm_is_killed_and_named(scenario, daemon):
     with scenario.start(with_child("stubborn", daemon=daemon), grace=GRACE) as running:

@@ -554,3 +554,21 @@ def test_done_callbacks_run_before_the_loop_closes(scenario):
     """
     outcome = scenario.ended(text)
     assert (outcome.status, outcome.log) == (0, ["background", "cancelled: True"])
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("tasks", CLASSES)
+def test_a_gathering_that_nobody_awaits_is_ended_without_a_word(scenario, tasks, end):
+    text = """
+    async def main():
+        {tasks}
+        global held
+        held = asyncio.gather(sleeper("one"), sleeper("two"))
+        await asyncio.sleep(0)
+        {end}
+
+    run(main())
+    """
+    outcome = ended(scenario, filled(text, tasks=CLASSES[tasks]), end)
+    assert sorted(outcome.log) == ["one", "two"]
+    assert outcome.is_silent
