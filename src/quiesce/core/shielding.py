@@ -65,18 +65,12 @@ def mark_shielded(inner: Any) -> None:
 
 
 def say_nothing_if_cancelled(gathering: Any) -> None:
-    """Let nobody report that the parts of a shielded `gathering` were cancelled.
-
-    That is its exception then, which nobody is left to retrieve.
-    """
-    log = LOGS_FAILURE
-    if log is not None and not gathering.remove_done_callback(log):
-        log = None
+    """Let its shield not report that the parts of a `gathering` were cancelled."""
+    if LOGS_FAILURE is None or not gathering.remove_done_callback(LOGS_FAILURE):
+        return
 
     def done(_: Any) -> None:
-        if isinstance(gathering._exception, asyncio.CancelledError):
-            gathering.exception()
-        elif log is not None:
-            log(gathering)
+        if not isinstance(gathering._exception, asyncio.CancelledError):
+            LOGS_FAILURE(gathering)
 
     gathering.add_done_callback(done)

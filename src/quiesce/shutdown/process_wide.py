@@ -14,7 +14,8 @@ the process has beside loops does not hold it either. The interpreter's exit the
 Each step can hang, so `exit_supervisor` looks on, and leaves where the main thread
 cannot.
 
-A program that caught the exception and goes on beyond the deadline is on its own again.
+Until then `callers` looks on. A program that caught the exception and goes on beyond
+the deadline is on its own again.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from quiesce.shutdown import late_status, processes, survivors
 from quiesce.shutdown.budget import AT_ONCE, Budget
+from quiesce.shutdown.callers import Callers, keep_later_ctrl_c_quiet
 from quiesce.shutdown.exit_status import (
     ends_by_ctrl_c,
     flush_or_forget,
@@ -86,6 +88,8 @@ def bound_exit(
         return
     BOUNDS.append(bound)
     bound.supervisor.start_early()
+    bound.callers.look_on()
+    keep_later_ctrl_c_quiet(hurry_next)
 
 
 def force_exit(
@@ -114,21 +118,30 @@ def is_bound() -> bool:
     return any(bound.is_in_time() for bound in BOUNDS)
 
 
-def hurry(otherwise: ExitBound) -> None:
+def hurry(otherwise: ExitBound) -> bool:
     """Let the bounded exit come at once that has not begun, or else `otherwise`.
 
-    Called at a Ctrl-C: not if it is the same one again.
+    Called at a Ctrl-C: does nothing, and returns False, if it is the same one again.
     """
     bound = BOUNDS[-1] if BOUNDS else otherwise
-    if not bound.later_ctrl_c.is_the_same():
-        bound.hurried = True
-        bound.budget.hurry(AT_ONCE)
+    if bound.later_ctrl_c.is_the_same():
+        return False
+    bound.hurried = True
+    bound.budget.hurry(AT_ONCE)
+    return True
+
+
+def hurry_next() -> bool:
+    """Let the exit come at once that has not begun; return False if none is bounded."""
+    return is_bound() and hurry(BOUNDS[-1])
 
 
 def forget() -> None:
     """Leave the interpreter's exit as it is."""
     while BOUNDS:
-        BOUNDS.pop().supervisor.dismiss()
+        bound = BOUNDS.pop()
+        bound.callers.leave()
+        bound.supervisor.dismiss()
 
 
 def at_exit() -> None:
@@ -171,6 +184,13 @@ class ExitBound:
         # Once it leaves, nobody else has to.
         self.is_leaving = False
         self.supervisor = Supervisor(self)
+        self.callers = Callers(
+            budget,
+            reason.forced_status,
+            reason.signum,
+            say_slow=self.supervisor.say_what_is_waited_for,
+            name_left=lambda: self.name(described(threads_left())),
+        )
         self.later_ctrl_c = LaterCtrlC(self)
 
     def begin(
@@ -201,6 +221,7 @@ class ExitBound:
 
     def __call__(self) -> None:
         """Wait for what can end; leave if something cannot."""
+        self.callers.leave()
         if not self.is_in_time():
             self.supervisor.dismiss()
             return
@@ -219,7 +240,7 @@ class ExitBound:
 
     def is_in_time(self) -> bool:
         """Tell whether an exit that begins now is part of what was asked for."""
-        return self.budget.is_recent()
+        return self.budget.is_recent() or self.callers.has_just_seen_it()
 
     def ignore_repetition(self) -> None:
         """Let the signal that asked for the end not cut the end short."""

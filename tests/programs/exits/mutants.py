@@ -327,6 +327,32 @@ MUTANTS = {
         "shutdown.sequence:Sequence", "note_unclosed"
     ),
     "late tasks are not ended": replaced("shutdown.closing", "end_late_tasks"),
+    "what is born while the loop is closed is left": replaced(
+        "shutdown.closing", "late_tasks", lambda _: set()
+    ),
+    "what tasks have held goes with the loop": replaced(
+        "shutdown.sequence:Sequence", "forget_done"
+    ),
+    "nobody reads from children that end": replaced("shutdown.children", "drop_output"),
+    "children that a thread of the loop joins are not asked": replaced(
+        "shutdown.closing", "ask_awaited_children"
+    ),
+    "a gathering that was cancelled has failed": replaced(
+        "shutdown.siblings", "CancelledError", ()
+    ),
+    # from the end of a run to the exit
+    "nobody looks on while callers wait": replaced(
+        "shutdown.callers:Callers", "look_on"
+    ),
+    "children that callers join are not asked": replaced(
+        "shutdown.callers", "at_share", lambda *_: float("inf")
+    ),
+    "an exit after the grace is not bounded": replaced(
+        "shutdown.callers:Callers", "has_just_seen_it", lambda _: False
+    ),
+    "a later Ctrl-C in a caller is shown": replaced(
+        "shutdown.process_wide", "keep_later_ctrl_c_quiet"
+    ),
     "the loop's pool is not waited for": replaced("shutdown.closing", "end_pool"),
     "no thread of the loop is given up": replaced(
         "offload.threads:DefaultExecutor", "give_up"
