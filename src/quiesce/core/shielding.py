@@ -66,11 +66,12 @@ def mark_shielded(inner: Any) -> None:
 
 def say_nothing_if_cancelled(gathering: Any) -> None:
     """Let its shield not report that the parts of a `gathering` were cancelled."""
-    if LOGS_FAILURE is None or not gathering.remove_done_callback(LOGS_FAILURE):
+    log = LOGS_FAILURE
+    if log is None or not gathering.remove_done_callback(log):
         return
 
     def done(_: Any) -> None:
         if not isinstance(gathering._exception, asyncio.CancelledError):
-            LOGS_FAILURE(gathering)
+            log(gathering)
 
     gathering.add_done_callback(done)

@@ -2,14 +2,16 @@
 
 A `with` or `finally` block around the run may wait for threads, pools and processes,
 and so keep the interpreter from its exit, in which `process_wide` bounds them. So
-somebody looks on. Children of `multiprocessing` are asked to end at half of the time.
-When the time for threads is over and the main thread still waits, what is left is
-named, and what says that the end is forced raised there.
+somebody looks on. Children of `multiprocessing`, and runs in threads, are asked to end
+at half of the time. When all of it is over and the main thread still waits, what is
+left is named, and what says that the end is forced raised there.
 
 What the block does by itself is its own business, and has what time it needs. So has a
 program that caught the end and goes on.
 """
 
+# What is known of other threads has no types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 from __future__ import annotations
 
 import os
@@ -24,6 +26,7 @@ from quiesce.errors import GraceExceeded, Terminated
 from quiesce.shutdown import processes
 from quiesce.shutdown.budget import LATEST
 from quiesce.shutdown.interruption import candidates
+from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.watch_thread import WatchThread
 
 if TYPE_CHECKING:
@@ -34,8 +37,8 @@ if TYPE_CHECKING:
 
 # Seconds between two looks.
 LOOK = 0.1
-# Of the time that threads have, children are asked to end at this share.
-ASK_CHILDREN = 0.5
+# Of the time that threads have, others are asked to end at this share.
+ASK_AT = 0.5
 # The end takes so many seconds before somebody says what it waits for.
 SLOW = 1.0
 # The parts of the standard library in which one waits for threads and processes.
@@ -115,8 +118,9 @@ class Callers:
         if not self.has_said and self.budget.elapsed() >= SLOW:
             self.has_said = True
             self.say_slow()
-        if not self.has_asked and now >= at_share(ASK_CHILDREN, self.began_at, until):
+        if not self.has_asked and now >= at_share(ASK_AT, self.began_at, until):
             self.has_asked = True
+            all_runs.ask_all()
             processes.terminate(processes.children_without_jobs())
         if now >= until and self.signum is not None:
             self.wanted = place
@@ -170,9 +174,9 @@ def at_share(share: float, begin: float, end: float) -> float:
 
 def on_its_way() -> BaseException | None:
     """Return what ends the program, if the main thread is in a block that has it."""
-    # Up to 3.11 with its type and traceback.
     handled: Any = sys._current_exceptions().get(threading.main_thread().ident or 0)
-    error = handled[1] if isinstance(handled, tuple) else handled
+    # Up to 3.11 between its type and its traceback.
+    error: Any = handled[1] if isinstance(handled, tuple) else handled
     while error is not None:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             return error

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from quiesce.shutdown.pools import workers_of_pools
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # Seconds that children have between the two signals where the process ends at once.
 BETWEEN_SIGNALS = 0.1
+# The children of `multiprocessing` that were asked.
+ASKED: WeakSet[Any] = WeakSet()
 
 
 def multiprocessing_children() -> list[Any]:
@@ -37,8 +40,11 @@ def children_without_jobs() -> list[Any]:
 
 
 def terminate(children: list[Any]) -> None:
-    """Ask `children` to end, by SIGTERM."""
+    """Ask `children` to end, by SIGTERM; each once: a second may cut its cleanup."""
     for child in children:
+        if child in ASKED:
+            continue
+        ASKED.add(child)
         try:
             child.terminate()
         except (OSError, ValueError, AttributeError):

@@ -118,6 +118,11 @@ class Runs:
             if getattr(run.thread, "pool", None) is pool:
                 run.ask()
 
+    def ask_all(self) -> None:
+        """Ask every run to end."""
+        for run in list(self.runs.values()):
+            run.ask()
+
     def at_exit(self) -> None:
         """End every run, as the exit of the interpreter begins that nobody bounds.
 
@@ -148,8 +153,7 @@ class Runs:
         """
         self.has_ended = until is not None
         runs = list(self.runs.values())
-        for run in runs:
-            run.ask()
+        self.ask_all()
         now = time.monotonic()
         for run in runs:
             limit = now + run.grace + MARGIN

@@ -148,6 +148,24 @@ def test_a_process_that_one_joins_is_asked_to_end(scenario, signum):
 
 
 @pytest.mark.parametrize("signum", SIGNALS)
+def test_a_run_in_a_thread_that_one_joins_is_asked_to_end(scenario, signum):
+    call = """
+    thread = threading.Thread(target=lambda: run(sleeper("in a thread")))
+    thread.start()
+    try:
+        run(main())
+    finally:
+        thread.join()
+        log("joined")
+    """
+    text = filled(PROGRAM, begin="", end=SLEEPS, call=call)
+    outcome = scenario.interrupted(text, by=signum, grace=3)
+    assert outcome.log == ["main", "in a thread", "joined", "atexit"]
+    assert outcome.tells(signum)
+    assert "forced" not in outcome.err
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
 def test_one_that_cleans_up_beyond_the_grace_leaves_a_thread_no_more_time(
     scenario, signum
 ):

@@ -108,6 +108,22 @@ def test_one_that_a_thread_of_the_loop_joins_is_ended(scenario, signum):
     assert outcome.left_behind == []
 
 
+def test_one_that_a_thread_of_the_loop_joins_is_asked_once(scenario):
+    functions = """
+    def counts(begun):
+        signal.signal(signal.SIGTERM, lambda *_: log("asked"))
+        begun.set()
+        sleep_in_pieces()
+    """
+    begin = CHILD.format(method="spawn", target="counts", daemon=False)
+    begin += "    asyncio.get_running_loop().run_in_executor(None, child.join)"
+    text = program(begin, functions=functions)
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=GRACE)
+    assert outcome.log == ["main", "asked", "atexit"]
+    assert outcome.tells_force(signal.SIGTERM)
+    assert outcome.left_behind == []
+
+
 @pytest.mark.parametrize("daemon", [False, True])
 def test_one_that_ignores_sigterm_is_killed_and_named(scenario, daemon):
     with scenario.start(with_child("stubborn", daemon=daemon), grace=GRACE) as running:
