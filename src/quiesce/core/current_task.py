@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from quiesce.core import running
+from quiesce.core import native, running
 
 if TYPE_CHECKING:
     from quiesce.core.scheduler import Scheduler
@@ -41,6 +41,36 @@ def publish(loop: Scheduler) -> None:
             current_tasks.pop(loop, None)
         else:
             current_tasks[loop] = loop.current
+
+
+def hash_of(loop: Scheduler) -> int:
+    """Return the hash of `loop`, or raise what is on its way out of an eager task.
+
+    Up to Python 3.13 an eager task of asyncio's that raises SystemExit asks for the
+    hash with that under way, to let the task before it be the current one again. No
+    function in Python can return then: SystemError takes the place of what was raised.
+    """
+    error: BaseException | None = None
+    try:
+        return native.identity_hash(loop)
+    except SystemError as problem:
+        error = problem.__cause__ or problem
+    publish_again(loop)
+    try:
+        raise error
+    finally:
+        # The traceback keeps this frame.
+        error = None
+
+
+def publish_again(loop: Scheduler) -> None:
+    """Let the task that the loop runs be the current one, whatever else has been."""
+    if current_tasks is not None:
+        task = loop.other_tasks.running or loop.current
+        if task is None:
+            current_tasks.pop(loop, None)
+        else:
+            current_tasks[loop] = task
 
 
 def running_task(loop: Scheduler) -> Any:

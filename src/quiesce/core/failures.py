@@ -10,6 +10,7 @@ know and filter on, under the logger ``asyncio``.
 # pyright: reportArgumentType=false
 from __future__ import annotations
 
+import asyncio
 import sys
 import traceback
 from asyncio import format_helpers
@@ -162,6 +163,8 @@ def handle_exception(loop: Any, handler: Any, context: dict[str, Any]) -> None:
     What it raises to end the program comes out of here, or else of the loop's run:
     nobody can catch what comes out of the finalizer of an object that is dropped.
     """
+    if is_raised_already(context):
+        return
     if handled:
         part_from_handled(context.get("exception"))
     try:
@@ -170,6 +173,19 @@ def handle_exception(loop: Any, handler: Any, context: dict[str, Any]) -> None:
         if not is_of_finalizer(context):
             raise
         raise_in_run(loop, error, context)
+
+
+def is_raised_already(context: dict[str, Any]) -> bool:
+    """Tell whether a task is dropped that ended the run of its loop, or is to do so.
+
+    asyncio's own say so nevertheless. One that is started eagerly is dropped by its
+    constructor, which raises what ended it, before anybody has seen it.
+    """
+    return (
+        isinstance(context.get("exception"), (SystemExit, KeyboardInterrupt))
+        and isinstance(context.get("future"), asyncio.Task)
+        and str(context.get("message")).endswith(NEVER_RETRIEVED)
+    )
 
 
 def is_of_finalizer(context: dict[str, Any]) -> bool:

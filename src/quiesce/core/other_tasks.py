@@ -31,12 +31,14 @@ if TYPE_CHECKING:
 class OtherTasks:
     """The tasks of one loop that are asyncio's own and not done."""
 
-    __slots__ = ("pending", "unretrieved")
+    __slots__ = ("pending", "running", "unretrieved")
 
     def __init__(self, unretrieved: Unretrieved) -> None:
         self.unretrieved = unretrieved
         # With the line that made each, as far as that is known.
         self.pending: dict[Any, tuple[CodeType, int] | None] = {}
+        # The one in a step of which the loop is.
+        self.running: Any = None
 
     def watched(self, callback: Any) -> Any:
         """Return what to call for `callback`, of one of the types below."""
@@ -63,11 +65,14 @@ class OtherTasks:
     def forget(self, task: Any, waiters: Any) -> None:
         """Let go of `task`, which is done; note its failure, if that is one.
 
-        `waiters` are the callbacks that it had. What is no Exception ends the run of
-        the loop, where it cannot be overlooked.
+        `waiters` are the callbacks that it had.
         """
         self.pending.pop(task, None)
-        if isinstance(getattr(task, "_exception", None), Exception):
+        error = getattr(task, "_exception", None)
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):
+            # It ends the loop's run, where it cannot be overlooked.
+            task._log_traceback = False
+        elif error is not None:
             self.unretrieved.note(task, waiters)
 
     def clear(self) -> None:
@@ -92,9 +97,11 @@ class WatchedStep:
         """Do the step."""
         task: Any = self.__self__
         waiters: Any = None if task.done() else task._callbacks
+        self.others.running = task
         try:
             self.step(*args)
         finally:
+            self.others.running = None
             if task in self.others.pending and task.done():
                 self.others.forget(task, waiters)
             # The frame may be in the traceback of an error: see "Cycles" in `task`.

@@ -253,7 +253,7 @@ class Scheduler:
         # asks.
         if not current_task.PUBLISHES_EAGERLY:
             current_task.publish(self)
-        return native.identity_hash(self)
+        return current_task.hash_of(self)
 
     # -- callbacks
 

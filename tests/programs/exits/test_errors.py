@@ -441,3 +441,44 @@ def test_a_failed_future_that_no_task_made_is_reported_once(scenario):
     """
     outcome = scenario.ended(LISTENING + textwrap.dedent(text))
     assert times(outcome, "ValueError: boom") == 1
+
+
+@OURS
+@pytest.mark.parametrize("module", ["asyncio", "quiesce"])
+def test_a_future_that_was_handed_what_would_end_the_program_is_reported(
+    scenario, module
+):
+    text = f"""
+    import {module}
+
+    async def main():
+        {module}.Future().set_exception(SystemExit(3))
+
+    run(main())
+    """
+    outcome = scenario.ended(text)
+    assert outcome.status == 0
+    assert times(outcome, "SystemExit: 3") == 1
+
+
+@OURS
+@pytest.mark.parametrize("tasks", TASKS)
+def test_a_failure_that_is_no_exception_is_reported_once_too(scenario, tasks):
+    text = """
+    class Own(BaseException):
+        pass
+
+    async def fails():
+        raise Own("boom")
+
+    async def main():
+        global kept
+        {tasks}
+        kept = asyncio.create_task(fails())
+        await asyncio.sleep(0.05)
+
+    run(main())
+    """
+    outcome = scenario.ended(with_tasks(text, tasks))
+    assert times(outcome, "Own: boom") + times(outcome, "__main__.Own: boom") == 1
+    assert outcome.status == 0

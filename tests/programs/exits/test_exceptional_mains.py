@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sys
+import textwrap
 
 import pytest
 
@@ -93,6 +95,17 @@ PLACES = {
     os.kill(os.getpid(), signal.SIGUSR1)
     await sleeper("main", 0.05)
     """,
+    "a task of asyncio's that was dropped": """
+    asyncio_tasks()
+    asyncio.create_task(raises_in_a_task())
+    await sleeper("main", 0.05)
+    """,
+    "a task of asyncio's that is held": """
+    global held
+    asyncio_tasks()
+    held = asyncio.create_task(raises_in_a_task())
+    await sleeper("main", 0.05)
+    """,
     "a protocol": """
     class Protocol(asyncio.Protocol):
         def data_received(self, data):
@@ -166,13 +179,92 @@ PLACES = {
 }
 
 
+RAISES = """
+def raises():
+    sys.exit(3)
+
+async def raises_in_a_task():
+    raises()
+"""
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_sys_exit_ends_the_program_in_order_wherever_it_is_called(scenario, place):
-    text = "def raises():\n    sys.exit(3)\n" + filled(PROGRAM, main=PLACES[place])
-    outcome = scenario.ended(text)
+    outcome = scenario.ended(RAISES + filled(PROGRAM, main=PLACES[place]))
     assert outcome.log == ["main", "background", "finally"]
     assert outcome.status == 3
     assert outcome.is_silent
+
+
+EAGER = """
+    def begin():
+        asyncio.Task(raises_in_a_task(), loop=loop, eager_start=True)
+
+    async def begin_in_a_task():
+        begin()
+
+    loop = asyncio.get_running_loop()
+    {begin}
+    await sleeper("main", 0.05)
+"""
+BEGINNINGS = {
+    "a callback": "loop.call_soon(begin)",
+    "a task": "asyncio.create_task(begin_in_a_task())",
+    "a task of asyncio's": "asyncio_tasks()\nasyncio.create_task(begin_in_a_task())",
+}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")
+@pytest.mark.ways("quiesce.run", "quiesce run")
+@pytest.mark.parametrize("where", BEGINNINGS)
+def test_sys_exit_in_an_eager_task_of_asyncios_ends_the_program(scenario, where):
+    main = filled(textwrap.dedent(EAGER), begin=BEGINNINGS[where])
+    outcome = scenario.ended(RAISES + filled(PROGRAM, main=main))
+    assert outcome.log == ["main", "background", "finally"]
+    assert outcome.status == 3
+    assert outcome.is_silent
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")
+@pytest.mark.ways("quiesce.run", "quiesce run")
+def test_sys_exit_in_an_eager_task_of_asyncios_leaves_the_current_task(scenario):
+    main = """
+    current = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    try:
+        asyncio.Task(raises_in_a_task(), loop=loop, eager_start=True)
+    except SystemExit as error:
+        log(error.code)
+    log(asyncio.current_task() is current)
+    """
+    outcome = scenario.ended(RAISES + filled(PROGRAM, main=main))
+    assert outcome.log == ["3", "True", "background", "finally"]
+    assert outcome.status == 0
+    assert outcome.is_silent
+
+
+@pytest.mark.ways("quiesce.run", "quiesce run")
+def test_a_ctrl_c_in_a_task_of_asyncios_is_shown_once(scenario):
+    place = PLACES["a task of asyncio's that was dropped"]
+    text = RAISES.replace("sys.exit(3)", "raise KeyboardInterrupt")
+    outcome = scenario.ended(text + filled(PROGRAM, main=place))
+    assert outcome.log == ["main", "background", "finally"]
+    assert outcome.tells(signal.SIGINT)
+    assert outcome.err.splitlines().count("KeyboardInterrupt") == 1
+
+
+@pytest.mark.ways("quiesce.run", "quiesce run")
+def test_what_ends_the_program_in_a_task_of_asyncios_is_no_error_to_hear_of(scenario):
+    main = """
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: log(context["message"]))
+    asyncio_tasks()
+    asyncio.create_task(raises_in_a_task())
+    await sleeper("main", 0.05)
+    """
+    outcome = scenario.ended(RAISES + filled(PROGRAM, main=main))
+    assert outcome.log == ["main", "background", "finally"]
+    assert outcome.status == 3
 
 
 DROPPED = "an exception handler, of a task that was dropped"
