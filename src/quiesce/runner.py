@@ -18,7 +18,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from quiesce.core import unretrieved
-from quiesce.core.failures import failed_at_the_end
+from quiesce.core.failures import (
+    adds_nothing,
+    failed_at_the_end,
+    running_while_handled,
+)
 from quiesce.errors import GraceExceeded, Terminated
 from quiesce.given_main import (
     as_coroutine,
@@ -291,7 +295,7 @@ class Runner:
         sequence = self._begin(Reason(kind, error=error))
         sequence.end_main(self._main, main_only=not self._is_whole_program)
         # A task group hands what ended the run on to main, which raises it once more.
-        if has_failed(self._main) and self._main.exception() is not error:
+        if has_failed(self._main) and not adds_nothing(self._main.exception(), error):
             failed_at_the_end(self._loop, self._main)
 
     def _note_failure(self, error: BaseException | None) -> None:
@@ -373,7 +377,8 @@ class Runner:
         loop, self._loop = self._loop, None
         self._closed = True
         try:
-            loop.close()
+            with running_while_handled():
+                loop.close()
         except (KeyboardInterrupt, SystemExit) as error:
             # The exception handler's, which hears of what was never retrieved.
             sequence.interruption = sequence.interruption or error

@@ -163,7 +163,9 @@ def handle_exception(loop: Any, handler: Any, context: dict[str, Any]) -> None:
     What it raises to end the program comes out of here, or else of the loop's run:
     nobody can catch what comes out of the finalizer of an object that is dropped.
     """
-    if is_raised_already(context):
+    if is_raised_already(context) or adds_nothing(
+        context.get("exception"), handled.get(get_ident())
+    ):
         return
     if handled:
         part_from_handled(context.get("exception"))
@@ -186,6 +188,26 @@ def is_raised_already(context: dict[str, Any]) -> bool:
         and isinstance(context.get("future"), asyncio.Task)
         and str(context.get("message")).endswith(NEVER_RETRIEVED)
     )
+
+
+def adds_nothing(error: Any, ended_by: BaseException | None) -> bool:
+    """Tell whether `error` is but what ended the run, alone or in groups.
+
+    A group may also hold that its tasks were cancelled. `ended_by` is what comes out of
+    the run, if that is known.
+    """
+    if not isinstance(ended_by, (SystemExit, KeyboardInterrupt)):
+        return False
+    left = [error]
+    while left:
+        each = left.pop()
+        if isinstance(each, BaseExceptionGroup):
+            left += each.exceptions
+        elif each is not ended_by and (
+            each is error or not isinstance(each, CancelledError)
+        ):
+            return False
+    return True
 
 
 def is_of_finalizer(context: dict[str, Any]) -> bool:

@@ -10,6 +10,8 @@ import pytest
 
 from tests.programs.exits.scenario import filled
 
+OURS = pytest.mark.ways("quiesce.run", "quiesce run")
+
 PROGRAM = """
 class Own(BaseException):
     pass
@@ -215,7 +217,7 @@ BEGINNINGS = {
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")
-@pytest.mark.ways("quiesce.run", "quiesce run")
+@OURS
 @pytest.mark.parametrize("where", BEGINNINGS)
 def test_sys_exit_in_an_eager_task_of_asyncios_ends_the_program(scenario, where):
     main = filled(textwrap.dedent(EAGER), begin=BEGINNINGS[where])
@@ -226,7 +228,7 @@ def test_sys_exit_in_an_eager_task_of_asyncios_ends_the_program(scenario, where)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")
-@pytest.mark.ways("quiesce.run", "quiesce run")
+@OURS
 def test_sys_exit_in_an_eager_task_of_asyncios_leaves_the_current_task(scenario):
     main = """
     current = asyncio.current_task()
@@ -243,7 +245,7 @@ def test_sys_exit_in_an_eager_task_of_asyncios_leaves_the_current_task(scenario)
     assert outcome.is_silent
 
 
-@pytest.mark.ways("quiesce.run", "quiesce run")
+@OURS
 def test_a_ctrl_c_in_a_task_of_asyncios_is_shown_once(scenario):
     place = PLACES["a task of asyncio's that was dropped"]
     text = RAISES.replace("sys.exit(3)", "raise KeyboardInterrupt")
@@ -253,7 +255,7 @@ def test_a_ctrl_c_in_a_task_of_asyncios_is_shown_once(scenario):
     assert outcome.err.splitlines().count("KeyboardInterrupt") == 1
 
 
-@pytest.mark.ways("quiesce.run", "quiesce run")
+@OURS
 def test_what_ends_the_program_in_a_task_of_asyncios_is_no_error_to_hear_of(scenario):
     main = """
     loop = asyncio.get_running_loop()
@@ -270,7 +272,7 @@ def test_what_ends_the_program_in_a_task_of_asyncios_is_no_error_to_hear_of(scen
 DROPPED = "an exception handler, of a task that was dropped"
 
 
-@pytest.mark.ways("quiesce.run", "quiesce run")
+@OURS
 def test_a_ctrl_c_in_an_exception_handler_ends_the_program_in_order(scenario):
     text = "def raises():\n    raise KeyboardInterrupt\n"
     outcome = scenario.ended(text + filled(PROGRAM, main=PLACES[DROPPED]))
@@ -279,7 +281,7 @@ def test_a_ctrl_c_in_an_exception_handler_ends_the_program_in_order(scenario):
     assert outcome.err.splitlines().count("KeyboardInterrupt") == 1
 
 
-@pytest.mark.ways("quiesce.run", "quiesce run")
+@OURS
 def test_sys_exit_in_the_exception_handler_of_a_closed_loop_is_reported(scenario):
     text = """
     async def fails():
@@ -430,3 +432,75 @@ def test_the_programs_own_faulthandler_keeps_its_one_slot(scenario):
     outcome = scenario.interrupted(text, grace=2)
     assert outcome.log == ["True"]
     assert outcome.tells_force(signal.SIGINT)
+
+
+GROUP = """
+async def leaves():
+    await asyncio.sleep(0)
+    {leave}
+
+async def grouped():
+    task = asyncio.create_task(leaves())
+    with contextlib.suppress(BaseException):
+        # It may be cancelled in the meantime.
+        await task
+    error = task.exception()
+    {fail}
+
+async def main():
+    global kept
+    start("background", 0.05)
+    {main}
+"""
+GROUPS = {
+    "with nothing else": "raise BaseExceptionGroup('x', [error])",
+    "in a group": """
+    inner = BaseExceptionGroup("inner", [error, asyncio.CancelledError()])
+    raise BaseExceptionGroup("outer", [inner])
+    """,
+}
+WHOSE = {
+    "main": "await grouped()",
+    "a task": "asyncio.create_task(grouped())\nawait asyncio.sleep(3600)",
+    "a task that is held": (
+        "kept = asyncio.create_task(grouped())\nawait asyncio.sleep(3600)"
+    ),
+    "a task of asyncio's": (
+        "asyncio_tasks()\nasyncio.create_task(grouped())\nawait asyncio.sleep(3600)"
+    ),
+}
+LEAVES = {"sys.exit()": "sys.exit(3)", "Ctrl-C": "raise KeyboardInterrupt"}
+
+
+def grouped(scenario, *, main, fail, leave):
+    group = filled(GROUP, main=main, fail=fail, leave=leave)
+    return scenario.ended(f"{group}\nrun(main())")
+
+
+@OURS
+@pytest.mark.parametrize("fail", GROUPS)
+@pytest.mark.parametrize("main", WHOSE)
+@pytest.mark.parametrize("leave", LEAVES)
+def test_a_group_that_holds_but_what_ends_the_program_is_no_error(
+    scenario, main, fail, leave
+):
+    outcome = grouped(
+        scenario, main=WHOSE[main], fail=GROUPS[fail], leave=LEAVES[leave]
+    )
+    assert outcome.log == ["background"]
+    assert outcome.status == 3 or outcome.tells(signal.SIGINT)
+    assert "unhandled exception" not in outcome.err
+    assert "never retrieved" not in outcome.err
+    assert outcome.is_silent
+
+
+@OURS
+@pytest.mark.parametrize("main", WHOSE)
+@pytest.mark.parametrize("other", ["ValueError('y')", "SystemExit('y')"])
+def test_a_group_that_holds_another_error_too_is_reported_once(scenario, main, other):
+    fail = f"raise BaseExceptionGroup('x', [error, {other}])"
+    outcome = grouped(scenario, main=WHOSE[main], fail=fail, leave="sys.exit(3)")
+    assert outcome.log == ["background"]
+    assert outcome.status == 3
+    lines = [line.lstrip(" |") for line in outcome.err.splitlines()]
+    assert lines.count(other.replace("('y')", ": y")) == 1
