@@ -28,7 +28,11 @@ class AsyncGenerators:
         # Those that `close_all` is waiting for.
         self.closing: list[AsyncGenerator[Any, Any]] = []
         self.closing_since = 0.0
+        # The tasks in which they are closed.
+        self.closers: set[Any] = set()
         self.closed = False
+        # Nothing runs any more that could close one.
+        self.given_up = False
         self.hooks_before: Any = None
 
     def install_hooks(self) -> None:
@@ -57,8 +61,13 @@ class AsyncGenerators:
     def on_dropped(self, generator: AsyncGenerator[Any, Any]) -> None:
         """Close a generator that the garbage collector found, in whatever thread."""
         self.alive.discard(generator)
-        if not self.loop.is_closed():
+        if not self.given_up and not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self.loop.create_task, generator.aclose())
+
+    def awaiting(self) -> list[AsyncGenerator[Any, Any]]:
+        """Return those that are in the middle of an ``await``, being closed or not."""
+        known = {*self.alive, *self.closing}
+        return [each for each in known if getattr(each, "ag_await", None) is not None]
 
     def unclosed(self) -> list[AsyncGenerator[Any, Any]]:
         """Return those that have been closed in vain so far."""
@@ -67,16 +76,21 @@ class AsyncGenerators:
         ]
 
     async def close_all(self) -> None:
-        """Close every live generator and report errors; none may begin afterwards."""
+        """Close every live generator and report errors; none may begin afterwards.
+
+        One that a task is in the middle of ends with that task.
+        """
         self.closed = True
-        generators = self.closing = list(self.alive)
+        generators = [each for each in self.alive if not is_running(each)]
+        self.closing = generators
         self.closing_since = time.monotonic()
-        self.alive.clear()
+        self.alive.difference_update(generators)
         if not generators:
             return
-        closing = [task_in_spite_of_it(self.loop, close(each)) for each in generators]
-        outcomes = await asyncio.gather(*closing, return_exceptions=True)
-        self.closing = []
+        closers = [task_in_spite_of_it(self.loop, close(each)) for each in generators]
+        self.closers = set(closers)
+        outcomes = await asyncio.gather(*closers, return_exceptions=True)
+        self.closing, self.closers = [], set()
         for outcome, generator in zip(outcomes, generators, strict=True):
             if isinstance(outcome, Exception):
                 self.loop.call_exception_handler(
@@ -87,6 +101,11 @@ class AsyncGenerators:
                         "asyncgen": generator,
                     }
                 )
+
+
+def is_running(generator: Any) -> bool:
+    """Tell whether somebody awaits a step of `generator`, or that it is closed."""
+    return bool(getattr(generator, "ag_running", False))
 
 
 async def close(generator: AsyncGenerator[Any, Any]) -> None:

@@ -6,11 +6,13 @@ import sys
 import threading
 import time
 from asyncio import futures
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from quiesce.core.cancel_request import requesting
 from quiesce.core.future import Future
 from quiesce.core.running import swap_current_task
+from quiesce.loop import Loop
 from quiesce.shutdown import children, exit_status, processes, survivors
 from quiesce.shutdown.await_chain import frames_down_to
 from quiesce.shutdown.blocked import called_by_us, task_of
@@ -18,6 +20,8 @@ from quiesce.shutdown.survivor import not_among
 from quiesce.shutdown.task_state import coroutine_of
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from quiesce.shutdown.sequence import Sequence
     from quiesce.shutdown.survivor import Survivor
 
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 CUT_OFF = frozenset({"child", "connection", "async generator"})
 # Coroutines that refuse to be closed: to drop one is to be told so again, so they stay.
 UNCLOSED: list[Any] = []
+# What Python says of those that awaited something else instead.
+REFUSAL = "ignored GeneratorExit"
 
 
 def give_up(sequence: Sequence) -> None:
@@ -58,10 +64,11 @@ def close_coroutines(sequence: Sequence, closed: set[Any]) -> None:
     Those are closed before they have begun, so that they bear no more. All are added to
     `closed`.
     """
-    while left := sequence.asking.pending() - closed:
-        for task in left:
-            close_coroutine(task)
-        closed |= left
+    with generators_given_up(sequence.loop):
+        while left := sequence.asking.pending() - closed:
+            for task in left:
+                close_coroutine(task)
+            closed |= left
     sequence.loop.stop()
 
 
@@ -143,7 +150,7 @@ def close_coroutine(task: Any) -> None:
         if getattr(coroutine, "cr_frame", coroutine) is not None:
             # It goes on, and is named already.
             keep_for_ever(coroutine)
-        elif isinstance(error, Exception):
+        elif isinstance(error, Exception) and not is_refusal(error):
             loop.call_exception_handler(
                 {
                     "message": "Error in a cleanup that was cut short",
@@ -153,6 +160,31 @@ def close_coroutine(task: Any) -> None:
             )
     finally:
         swap_current_task(loop, before)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Tell whether a generator goes on in which a coroutine was that has been closed.
+
+    It is named already, by itself or as what a task was in the middle of.
+    """
+    return isinstance(error, RuntimeError) and str(error).endswith(REFUSAL)
+
+
+@contextmanager
+def generators_given_up(loop: Any) -> Generator[None]:
+    """Let no generator be closed by being dropped, in the block or afterwards.
+
+    Nobody would run what that awaits, and one that refuses would never let go.
+    """
+    if not isinstance(loop, Loop):
+        yield
+        return
+    loop.async_generators.given_up = True
+    awaiting = loop.async_generators.awaiting()
+    yield
+    for each in awaiting:
+        if each.ag_await is not None:
+            keep_for_ever(each)
 
 
 def mark_cancelled(task: Any) -> None:

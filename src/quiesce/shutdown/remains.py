@@ -32,6 +32,9 @@ def remains_of(
     if draining is not None and (step := draining.step_of(loop)) is not None:
         return [survivors.of_drain_step(*step)]
     tasks = pending_tasks(loop) - ours
+    if isinstance(loop, Loop):
+        # They are told of as the generators that they close.
+        tasks -= loop.async_generators.closers
     gone_on = who_has_gone_on(tasks)
     left = survivors.of_tasks(
         tasks,

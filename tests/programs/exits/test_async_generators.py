@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 
 import pytest
@@ -453,3 +454,88 @@ def test_the_context_variables_of_one_are_those_of_its_user(scenario):
     assert outcome.log == ["main", "background"]
     assert outcome.tells(signal.SIGTERM)
     assert outcome.is_silent
+
+
+REFUSES = """
+    try:
+        yield 1
+    finally:
+        while True:
+            with contextlib.suppress(BaseException):
+                await asyncio.sleep(3600)
+"""
+REFUSING = {
+    "suspended": (HELD, "1 async generator"),
+    "closed by a task": (
+        """
+        global held
+        async def close():
+            await held.aclose()
+        held = numbers()
+        await anext(held)
+        asyncio.create_task(close())
+        await asyncio.sleep(0)
+        """,
+        "1 task",
+    ),
+    "dropped": (
+        "await anext(numbers())\nawait asyncio.sleep(0)",
+        "1 task",
+    ),
+    "a task's own": (
+        """
+        async def use():
+            async with contextlib.aclosing(numbers()) as own:
+                await anext(own)
+        asyncio.create_task(use())
+        await asyncio.sleep(0)
+        """,
+        "1 task",
+    ),
+    "a task's of asyncio's": (
+        """
+        async def use():
+            async with contextlib.aclosing(numbers()) as own:
+                await anext(own)
+        asyncio_tasks()
+        asyncio.create_task(use())
+        await asyncio.sleep(0)
+        """,
+        "1 task",
+    ),
+}
+
+
+@pytest.mark.ways("quiesce.run", "quiesce run")
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("which", REFUSING)
+def test_one_that_refuses_to_be_closed_is_forced_silently_and_named_once(
+    scenario, which, end
+):
+    use, left = REFUSING[which]
+    outcome = ended(scenario, REFUSES, use, end, grace=GRACE)
+    assert f"; left: {left}\n" in outcome.err
+    lines = outcome.err.splitlines()
+    assert all(line.startswith("quiesce: ") for line in lines)
+    # An account that is not indented is of one thing that is left.
+    named = [line for line in lines if re.match(r"quiesce:   \w", line)]
+    assert len(named) == 1
+    assert outcome.gone_within(GRACE + 1)
+    signum = ENDS[end][1]
+    assert outcome.status == 70 if signum is None else outcome.tells_force(signum)
+
+
+@pytest.mark.ways("quiesce.run", "quiesce run")
+def test_one_in_the_middle_of_which_a_task_is_stuck_is_named_with_the_task(scenario):
+    use = """
+    async def use():
+        async for _ in numbers():
+            pass
+    asyncio.create_task(use())
+    await asyncio.sleep(0)
+    """
+    generator = "    await never_ends()\n    yield"
+    outcome = ended(scenario, generator, use, "return", grace=GRACE)
+    assert "; left: 1 task\n" in outcome.err
+    assert all(line.startswith("quiesce: ") for line in outcome.err.splitlines())
+    assert outcome.status == 70
