@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any
 from quiesce.core.interrupts import STANDARD_LIBRARY
 from quiesce.errors import GraceExceeded, Terminated
 from quiesce.shutdown import processes
+from quiesce.shutdown.await_chain import frames_down_to
 from quiesce.shutdown.budget import LATEST
-from quiesce.shutdown.interruption import candidates
+from quiesce.shutdown.in_flight import is_caught
 from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.watch_thread import WatchThread
 
@@ -72,7 +73,7 @@ class Callers:
         self.thread = WatchThread(self.look)
         self.signum: int | None = None
         self.began_at = time.monotonic()
-        # When the end was seen on its way last.
+        # When the end was seen on its way last, and not caught.
         self.seen_at = 0.0
         # Where the main thread waited at the last look, and where it is to be raised.
         self.place: object = None
@@ -81,7 +82,8 @@ class Callers:
 
     def look_on(self) -> None:
         """Begin; call this in the main thread."""
-        for signum in candidates():
+        # Not from the other end, where the guard takes one.
+        for signum in range(signal.SIGRTMIN + 1, signal.SIGRTMAX):
             if signal.getsignal(signum) is signal.SIG_DFL:
                 signal.signal(signum, self.heard)
                 self.signum = signum
@@ -96,7 +98,7 @@ class Callers:
         self.signum = None
 
     def has_just_seen_it(self) -> bool:
-        """Tell whether the end was on its way a moment ago."""
+        """Tell whether the end was on its way a moment ago, and caught by nobody."""
         return time.monotonic() - self.seen_at < LATEST
 
     def look(self) -> float | None:
@@ -105,8 +107,11 @@ class Callers:
         if error is None:
             self.place = None
             return LOOK if self.budget.is_recent() else None
-        self.seen_at = now = time.monotonic()
-        place = where_it_waits()
+        frames = frames_down_to(innermost_frame())
+        now = time.monotonic()
+        if not any(is_caught(frame.f_code, frame.f_lasti) for frame in frames):
+            self.seen_at = now
+        place = place_of(frames[-1] if frames else None)
         if place is not None and place == self.place:
             self.act(now, place)
         self.place = place
@@ -194,16 +199,16 @@ def what_it_repeats(error: BaseException) -> BaseException | None:
     return None
 
 
-def where_it_waits() -> object:
-    """Return where the main thread waits for a thread or process; None if it does not.
-
-    The same place is the same wait, if it is found twice.
-    """
-    return place_of(sys._current_frames().get(threading.main_thread().ident or 0))
+def innermost_frame() -> FrameType | None:
+    """Return where the main thread is."""
+    return sys._current_frames().get(threading.main_thread().ident or 0)
 
 
 def place_of(frame: FrameType | None) -> object:
-    """Return the place of `frame`, if that is in a wait for a thread or process."""
+    """Return the place of `frame`, if that is in a wait for a thread or process.
+
+    The same place is the same wait, if it is found twice.
+    """
     innermost = frame
     while frame is not None and frame.f_code.co_filename.startswith(STANDARD_LIBRARY):
         if frame.f_code.co_filename.startswith(WAITING):

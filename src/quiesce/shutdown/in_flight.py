@@ -58,6 +58,33 @@ def is_in_handler(code: CodeType, offset: int) -> bool:
     return False
 
 
+@functools.lru_cache
+def is_caught(code: CodeType, offset: int) -> bool:
+    """Tell whether it is an ``except`` that has what is in flight at `offset`.
+
+    Such a handler begins by a look at the type, or else by dropping the exception.
+    """
+    table: list[Any] = dis._parse_exception_table(code)  # pyright: ignore[reportAttributeAccessIssue]
+    operations = code.co_code
+    end = handler_of(table, offset)
+    while end is not None:
+        if operations[end] == COPY and operations[end + 2] == POP_EXCEPT:
+            begin = min(entry.start for entry in table if entry.target == end)
+            if is_except(code, begin):
+                return True
+        end = handler_of(table, end)
+    return False
+
+
+def is_except(code: CodeType, begin: int) -> bool:
+    """Tell whether the handler that begins there is an ``except`` of the source."""
+    names = [each.opname for each in dis.get_instructions(code) if each.offset > begin]
+    if names[0] == "POP_TOP":
+        return True
+    first = next((name for name in names if not name.startswith(FOR_A_TYPE)), "")
+    return first in ("CHECK_EXC_MATCH", "CHECK_EG_MATCH")
+
+
 def handler_of(table: list[Any], offset: int) -> int | None:
     """Return where the innermost handler of the instruction at `offset` begins."""
     for entry in table:
@@ -68,4 +95,6 @@ def handler_of(table: list[Any], offset: int) -> int | None:
 
 COPY = dis.opmap["COPY"]
 POP_EXCEPT = dis.opmap["POP_EXCEPT"]
+# What finds the type, or several, that an ``except`` names.
+FOR_A_TYPE = ("LOAD_", "BUILD_", "COPY", "SWAP", "PUSH_NULL", "NOP")
 PUSH_EXC_INFO = dis.opmap["PUSH_EXC_INFO"]
