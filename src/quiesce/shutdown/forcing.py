@@ -180,7 +180,7 @@ def generators_given_up(loop: Any) -> Generator[None]:
         yield
         return
     loop.async_generators.given_up = True
-    awaiting = loop.async_generators.awaiting()
+    awaiting: list[Any] = loop.async_generators.awaiting()
     yield
     for each in awaiting:
         if each.ag_await is not None:
