@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -55,6 +57,54 @@ def test_a_loop_that_waits_for_a_thread_is_blocked():
     assert looks[-1] > 0
 
 
+def notes_of_callbacks(call):
+    """Let `call` queue two callbacks in one iteration; return what each finds noted."""
+    notes = []
+
+    async def main():
+        loop = quiesce.get_running_loop()
+        pulse = Pulse(loop)
+        done = loop.create_future()
+
+        def note():
+            notes.append(pulse.note())
+            if len(notes) == 2:
+                done.set_result(None)
+
+        await call(loop, note)
+        await done
+
+    quiesce.run(main())
+    return notes
+
+
+async def call_soon(loop, note):
+    loop.call_soon(note)
+    loop.call_soon(note)
+
+
+async def call_when_readable(loop, note):
+    class Noting(asyncio.Protocol):
+        def data_received(self, _):
+            note()
+
+    peers = []
+    for _ in range(2):
+        ours, peer = socket.socketpair()
+        peers.append(peer)
+        await loop.create_connection(Noting, sock=ours)
+    for peer in peers:
+        peer.send(b"x")
+        peer.close()
+
+
+@pytest.mark.parametrize("call", [call_soon, call_when_readable])
+def test_of_callbacks_in_one_iteration_each_is_another_step(call):
+    first, second = notes_of_callbacks(call)
+    assert first.turn == second.turn
+    assert first.step != second.step
+
+
 def test_a_loop_that_sleeps_is_not_blocked():
     async def main():
         pulse = Pulse(quiesce.get_running_loop())
@@ -104,7 +154,7 @@ def test_the_time_without_a_processor_does_not_count(shared_processor):
         processor.begin()
         while not (waited := processor.waited(0.0)):
             pass
-        held = pulse.held_for(pulse.blocked_for())
+        held = pulse.step.held_for(pulse.blocked_for())
         return waited, held, time.monotonic() - began_at
 
     waited, held, passed = quiesce.run(main())

@@ -120,6 +120,8 @@ def run_ready(loop: Scheduler) -> None:
     count = native.size(batch)
     if count != 1:
         ready.items = ready.spare
+        # So another thread can tell how far the batch has come (`ReadyQueue.taken`).
+        ready.spare = batch
     taken = 0
     try:
         while taken < count:
@@ -144,7 +146,6 @@ def run_ready(loop: Scheduler) -> None:
         if count != 1:
             if taken == count:
                 native.truncate(batch)
-                ready.spare = batch
             else:
                 ready.put_back(batch, taken)
 

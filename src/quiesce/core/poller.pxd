@@ -13,5 +13,6 @@ cdef class Poller:
     cpdef Watcher watcher_of(self, int fd)
     cpdef list watchers(self)
     cpdef int poll(self, double timeout) except -1
+    cpdef Py_ssize_t told(self)
     cpdef wake(self)
     cpdef close(self)

@@ -52,7 +52,7 @@ class Watcher:
 
 
 class Poller:
-    """Tells watchers about file descriptors; only `wake` may be called anywhere."""
+    """Tells watchers of descriptors; only `wake` and `told` may be called anywhere."""
 
     __slots__ = ("__weakref__",)
 
@@ -90,6 +90,13 @@ class Poller:
         Python handler raises passes through.
         """
         raise NotImplementedError
+
+    def told(self) -> int:
+        """Return what changes with each watcher that the present poll tells.
+
+        Thread-safe. A poller that always gives 0 lets them pass for one.
+        """
+        return 0
 
     def wake(self) -> None:
         """Make the poll that sleeps now, or else the next one, return at once.

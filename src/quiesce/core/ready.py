@@ -5,8 +5,9 @@ half of what makes tasks cheap here. Read `handle` before this module and `sched
 after it.
 
 The queue keeps two lists, and each iteration of the loop swaps them
-(`iteration.run_ready`): it runs what is in one, while what becomes ready meanwhile is
-collected in the other. ``push`` is one ``list.append``, so a signal handler that
+(`iteration.run_ready`): it runs what is in one, ``spare``, and puts None in the place
+of each item that it takes, while what becomes ready meanwhile is collected in the
+other. ``push`` is one ``list.append``, so a signal handler that
 interrupts interpreted code between any two bytecodes finds a queue in order
 (docs/design/ready-queue.md).
 """
@@ -22,7 +23,7 @@ class ReadyQueue:
     """What one loop may run, first in, first out.
 
     Invariant: only the loop's own thread touches it (`Scheduler.call_soon_threadsafe`
-    is the way in from another).
+    is the way in from another); `taken` only looks.
     """
 
     __slots__ = ("closed", "items", "spare")
@@ -51,6 +52,26 @@ class ReadyQueue:
         """
         self.items = batch[taken:] + self.items
         self.spare = []
+
+    def taken(self) -> int:
+        """Return how many items of the batch that runs have begun; thread-safe.
+
+        It is 0 where no batch runs, or one of a single item.
+        """
+        batch = self.spare
+        low, high = 0, len(batch)
+        while low < high:
+            middle = (low + high) // 2
+            try:
+                item = batch[middle]
+            except IndexError:
+                # Interpreted, the batch may end at any moment.
+                return 0
+            if item is None:
+                low = middle + 1
+            else:
+                high = middle
+        return low
 
     def close(self) -> None:
         """Forget everything that was ready, and take nothing any more."""

@@ -1,8 +1,10 @@
 """How another thread learns that a loop cannot turn, and at which line that is.
 
-The loop does nothing for it: it notes anyway when it looked outside last, and its
-poller whether it sleeps. Whoever finds the same note twice, and the loop awake both
-times, knows that it has not turned in between. On a busy machine that may be because
+The loop does nothing for it: it notes anyway when it looked outside last, it takes each
+callback off a list as that begins, and its poller knows whether it sleeps. Whoever
+finds the same twice, and the loop awake both times, knows that no callback has ended in
+between: that one blocks the loop. If only the look outside is the same, the loop is
+busy with many, of which none is to blame. On a busy machine that may be because
 its thread did not get a processor: where the system tells of it (`processor_wait`) one
 can know that too.
 """
@@ -15,7 +17,7 @@ import sys
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quiesce.core.interrupts import HANDING_OVER, OURS
 from quiesce.core.scheduler import Scheduler
@@ -28,14 +30,54 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType
 
-# What a loop that turns, sleeps or does not run is noted as.
-NOT_BLOCKED = 0
 # The modules that run loops; compiled, there is nothing between them and a callback.
 RUN_LOOPS = (f"{OURS}{os.sep}shutdown", f"{OURS}{os.sep}runner")
 
 
+class Note(NamedTuple):
+    """Where a loop is.
+
+    `turn` is the same until it looks outside again, and below zero while it does;
+    `step` is another one for each callback that begins meanwhile.
+    """
+
+    turn: int
+    step: int
+
+
+# Where a loop is that sleeps or does not run.
+NOT_BLOCKED = Note(0, 0)
+
+
+class Standstill:
+    """For how long something is the same, as far as it was looked at.
+
+    `native_id` is the system's number of the thread whose doing that is.
+    """
+
+    def __init__(self, native_id: int) -> None:
+        self.processor = ProcessorWait(native_id)
+        self.seen: object = None
+        self.seen_at = 0.0
+
+    def lasts(self, seen: object, now: float) -> float:
+        """Return the seconds since `seen` was seen first; 0 if that is now."""
+        if seen == self.seen:
+            return now - self.seen_at
+        self.seen, self.seen_at = seen, now
+        self.processor.begin()
+        return 0.0
+
+    def held_for(self, seconds: float) -> float:
+        """Return how much of `seconds`, what `lasts` said, the thread has used.
+
+        For the rest it waited for a processor.
+        """
+        return max(0.0, seconds - self.processor.waited(seconds))
+
+
 class Pulse:
-    """Tells, in any thread, for how long one loop of ours has not turned.
+    """Tells, in any thread, for how long one loop of ours is blocked, or only busy.
 
     It can only know since it was asked first: the answer is the least it can be. Made
     in the thread that runs the loop; does not keep the loop alive.
@@ -43,9 +85,12 @@ class Pulse:
 
     def __init__(self, loop: Any) -> None:
         self.loop_or_none: Callable[[], Any] = weakref.ref(loop)
-        self.processor = ProcessorWait(threading.get_native_id())
         self.seen = NOT_BLOCKED
-        self.seen_at = 0.0
+        native_id = threading.get_native_id()
+        self.step = Standstill(native_id)
+        self.turn = Standstill(native_id)
+        # For how long the loop had not turned when it was looked at last.
+        self.stands_for = 0.0
 
     @property
     def loop(self) -> Any:
@@ -53,46 +98,37 @@ class Pulse:
         return self.loop_or_none()
 
     def blocked_for(self) -> float:
-        """Return the seconds for which the loop has not turned; 0 if it does."""
-        note, now = self.note(), time.monotonic()
-        if note == NOT_BLOCKED or note != self.seen:
-            self.seen, self.seen_at = note, now
-            if note != NOT_BLOCKED:
-                self.processor.begin()
+        """Return for how many seconds the present callback runs; 0 if none is known."""
+        self.seen, now = self.note(), time.monotonic()
+        if self.seen == NOT_BLOCKED:
+            self.step.seen = self.turn.seen = None
+            self.stands_for = 0.0
             return 0.0
-        return now - self.seen_at
+        self.stands_for = self.turn.lasts(self.seen.turn, now)
+        return self.step.lasts(self.seen, now)
 
-    def held_above(self, threshold: float) -> float:
-        """Return what `blocked_for` does; above `threshold`, what `held_for` does."""
-        seconds = self.blocked_for()
-        return self.held_for(seconds) if seconds >= threshold else seconds
-
-    def held_for(self, seconds: float) -> float:
-        """Return how much of `seconds`, what `blocked_for` said, is the line's doing.
-
-        For the rest its thread waited for a processor.
-        """
-        return max(0.0, seconds - self.processor.waited(seconds))
-
-    def note(self) -> int:
-        """Return what stays the same while the loop is blocked; else `NOT_BLOCKED`.
-
-        It is above zero between two looks outside and below zero during one.
-        """
+    def note(self) -> Note:
+        """Return what stays the same while the loop is blocked; else `NOT_BLOCKED`."""
         loop = self.loop
         if loop is None:
             return NOT_BLOCKED
-        note: int = loop.polled_at
+        turn: int = loop.polled_at
         if not loop.is_running():
             return NOT_BLOCKED
+        if turn >= 0:
+            return Note(turn, loop.ready.taken())
         # A poller of another make cannot be asked whether it sleeps.
-        if note < 0 and getattr(loop.poller, "sleeping", True):
+        if getattr(loop.poller, "sleeping", True):
             return NOT_BLOCKED
-        return note
+        return Note(turn, loop.poller.told())
 
 
 class ForeignPulse(Pulse):
-    """The same for a loop of another make, which has to be woken for it."""
+    """The same for a loop of another make, which has to be woken for it.
+
+    What it tells of its callbacks is only which task runs: those outside of any task
+    that follow one another pass for one.
+    """
 
     def __init__(self, loop: Any) -> None:
         super().__init__(loop)
@@ -101,7 +137,7 @@ class ForeignPulse(Pulse):
         self.asked = 0
         self.answered = 0
 
-    def note(self) -> int:
+    def note(self) -> Note:
         """Ask the loop to answer, unless an answer is due."""
         if not self.loop.is_running():
             return NOT_BLOCKED
@@ -112,7 +148,8 @@ class ForeignPulse(Pulse):
             except RuntimeError:
                 # It was closed meanwhile.
                 return NOT_BLOCKED
-        return self.asked
+        # Each task takes one step at most until the loop answers.
+        return Note(self.asked, id(asyncio.current_task(self.loop)))
 
     def answer(self, asked: int) -> None:
         """Note, in the loop, that it turns."""
@@ -124,10 +161,48 @@ def pulse_of(loop: Any) -> Pulse:
     return Pulse(loop) if isinstance(loop, Scheduler) else ForeignPulse(loop)
 
 
-def say_blocked(loop: Any, thread_id: int, seconds: float) -> None:
-    """Say which line of `thread_id` holds `loop`, and for how long already."""
-    place = described_place(loop, thread_id)
-    say([f"quiesce: the loop is blocked for {seconds:.1f} s {place}"])
+class Announcer:
+    """Says what holds one loop, each time once."""
+
+    def __init__(self, pulse: Pulse, thread_id: int) -> None:
+        self.pulse = pulse
+        self.thread_id = thread_id
+        # What was told of last.
+        self.told = NOT_BLOCKED
+        self.told_busy = NOT_BLOCKED.turn
+
+    def look(self, threshold: float) -> float:
+        """Tell of what takes longer than `threshold`; return what the loop stands for.
+
+        All in seconds. Time without a processor does not count.
+        """
+        pulse = self.pulse
+        seconds = pulse.blocked_for()
+        if seconds >= threshold and pulse.step.held_for(seconds) >= threshold:
+            self.tell(seconds)
+        elif pulse.stands_for >= threshold:
+            self.tell_busy(threshold)
+        return pulse.stands_for
+
+    def tell(self, seconds: float) -> None:
+        """Say for how many seconds already which line blocks the loop."""
+        if self.told != self.pulse.seen:
+            self.told = self.pulse.seen
+            # Of the turn enough is known.
+            self.told_busy = self.pulse.seen.turn
+            self.say(f"blocked for {seconds:.1f} s")
+
+    def tell_busy(self, least: float) -> None:
+        """Say that many callbacks keep the loop from turning, after `least` seconds."""
+        seconds, turn = self.pulse.stands_for, self.pulse.seen.turn
+        if self.told_busy != turn and self.pulse.turn.held_for(seconds) >= least:
+            self.told_busy = turn
+            self.say(f"busy for {seconds:.1f} s with one callback after another, now")
+
+    def say(self, words: str) -> None:
+        """Say so of the loop, and where it is."""
+        loop = self.pulse.loop
+        say([f"quiesce: the loop is {words} {described_place(loop, self.thread_id)}"])
 
 
 def described_place(loop: Any, thread_id: int) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from quiesce.shutdown.blocked import Pulse
+    from quiesce.shutdown.blocked import Note, Pulse
 
 # Ours that run a loop: compiled, there is no frame between them and a callback. Others
 # of ours are callbacks themselves, as what closes the tasks that are given up.
@@ -38,8 +38,8 @@ class Interruption:
         # The tasks in which something was raised.
         self.interrupted = interrupted
         self.signum: int | None = None
-        # What the pulse's note was when the blocker was to be interrupted.
-        self.wanted: int | None = None
+        # Where the loop was, by its pulse, when the blocker was to be interrupted.
+        self.wanted: Note | None = None
         self.message = ""
         # When something was raised last, on the monotonic clock.
         self.raised_at = 0.0
@@ -66,19 +66,24 @@ class Interruption:
         self.signum = None
 
     def interrupt(self, thread_id: int, message: str) -> None:
-        """Raise CancelledError where `thread_id` is, if the loop is still blocked then.
+        """Raise CancelledError where `thread_id` is, if the loop is still there then.
 
-        Nothing is raised in code of ours; ask again as long as the loop is blocked.
+        "There" is where the pulse has seen it last. Nothing is raised in code of ours;
+        ask again as long as the loop is blocked.
         """
         if self.signum is not None:
             self.message = message
-            self.wanted = self.pulse.note()
+            self.wanted = self.pulse.seen
             signal.pthread_kill(thread_id, self.signum)
 
     def heard(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Raise, in the main thread, if it is still there and not with us."""
         wanted, self.wanted = self.wanted, None
-        if wanted and wanted == self.pulse.note() and may_raise(frame, wanted):
+        if (
+            wanted is not None
+            and wanted == self.pulse.note()
+            and may_raise(frame, wanted)
+        ):
             self.raised_at = time.monotonic()
             task = task_of(self.pulse.loop)
             if task is not None:
@@ -86,7 +91,7 @@ class Interruption:
             raise CancelledError(self.message)
 
 
-def may_raise(frame: FrameType | None, note: int) -> bool:
+def may_raise(frame: FrameType | None, note: Note) -> bool:
     """Tell whether what is raised in `frame` ends a step or callback of the program.
 
     A function in C that is itself the callback has no frame: the innermost one is ours,
@@ -95,7 +100,7 @@ def may_raise(frame: FrameType | None, note: int) -> bool:
     if not is_ours(frame):
         return True
     assert frame is not None
-    during_a_look = note < 0
+    during_a_look = note.turn < 0
     if COMPILED:
         code = frame.f_code
         runs_the_loop = code.co_qualname in RUNNING and code.co_filename.startswith(

@@ -13,7 +13,7 @@ from typing import Any
 
 from quiesce.core import runs
 from quiesce.shutdown import own_ends
-from quiesce.shutdown.blocked import Pulse, say_blocked
+from quiesce.shutdown.blocked import Announcer, Pulse
 from quiesce.shutdown.loops_in_threads import loops_in_threads
 from quiesce.shutdown.watch_thread import RUNNING, WatchThread
 from quiesce.shutdown.watchdog import is_watched, pause_before_next_look, threshold
@@ -25,8 +25,7 @@ class OwnLoop:
     def __init__(self, loop: Any) -> None:
         self.pulse = Pulse(loop)
         self.thread_id = threading.get_ident()
-        # The note of the pulse for the block that was told of last.
-        self.told = 0
+        self.announcer = Announcer(self.pulse, self.thread_id)
 
     def is_over(self) -> bool:
         """Tell whether the loop will not run any more."""
@@ -34,15 +33,11 @@ class OwnLoop:
         return loop is None or loop.is_closed()
 
     def look(self, threshold: float) -> float:
-        """Tell, once, of a block above the threshold; return for how long it is."""
+        """Tell of a block above the threshold; return for how long the loop stands."""
         loop = self.pulse.loop
         if loop is None or is_watched(loop):
             return 0.0
-        seconds = self.pulse.held_above(threshold)
-        if seconds >= threshold and self.told != self.pulse.seen:
-            self.told = self.pulse.seen
-            say_blocked(loop, self.thread_id, seconds)
-        return seconds
+        return self.announcer.look(threshold)
 
 
 class OwnLoops:

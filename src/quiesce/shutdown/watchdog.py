@@ -5,8 +5,8 @@ threshold, while it is blocked; without a threshold there is no thread. Once the
 begun (`hold`) there always is one. It
 
 - names the line that holds the loop, after one second;
-- from half of the grace on interrupts whatever holds it too long, so that the cleanups
-  of all the others have the rest of it;
+- from half of the grace on interrupts what holds it too long by itself, so that the
+  cleanups of all the others have the rest of it;
 - and at the deadline, if the end has not come, calls who ends the process.
 
 Read `blocked` (how one knows) and `interruption` (how a line is ended) before this.
@@ -21,7 +21,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from quiesce.shutdown.blocked import pulse_of, say_blocked
+from quiesce.shutdown.blocked import Announcer, pulse_of
 from quiesce.shutdown.interruption import Interruption, may_raise
 from quiesce.shutdown.watch_thread import WatchThread
 
@@ -64,12 +64,11 @@ class Watchdog:
         self.threshold = threshold
         self.thread_id = threading.get_ident()
         self.pulse = pulse_of(loop)
+        self.announcer = Announcer(self.pulse, self.thread_id)
         self.interruption = Interruption(self.pulse, interrupted)
         self.thread: WatchThread | None = None
         self.budget: Budget | None = None
         self.on_deadline: Callable[[], None] | None = None
-        # The note of the pulse for the block that was told of last.
-        self.told = 0
 
     def start(self) -> None:
         """Tell from now on of a loop that is blocked for longer than the threshold."""
@@ -138,9 +137,7 @@ class Watchdog:
     def look_while_running(self) -> float | None:
         """Tell of a block above the threshold; return when to look next."""
         assert self.threshold is not None
-        seconds = self.pulse.held_above(self.threshold)
-        if seconds >= self.threshold:
-            self.tell(seconds)
+        seconds = self.announcer.look(self.threshold)
         return pause_before_next_look(seconds, self.threshold)
 
     def look_while_ending(self) -> float | None:
@@ -149,7 +146,8 @@ class Watchdog:
         if budget is None:
             return None
         seconds, now = self.pulse.blocked_for(), time.monotonic()
-        if now >= budget.deadline and (seconds or now >= budget.deadline + OVERRUN):
+        stands = self.pulse.stands_for > 0
+        if now >= budget.deadline and (stands or now >= budget.deadline + OVERRUN):
             on_deadline, self.on_deadline = self.on_deadline, None
             if on_deadline is not None:
                 on_deadline()
@@ -157,30 +155,25 @@ class Watchdog:
         patience = patience_with(budget, now)
         if (
             seconds >= min(NAMED_AFTER, patience)
-            and self.pulse.held_for(seconds) >= LEAST_HELD
+            and self.pulse.step.held_for(seconds) >= LEAST_HELD
         ):
             if seconds >= NAMED_AFTER:
-                self.tell(seconds)
+                self.announcer.tell(seconds)
             if seconds >= patience and now - self.interruption.raised_at >= patience:
                 self.interrupt(seconds)
+        elif self.pulse.stands_for >= NAMED_AFTER:
+            self.announcer.tell_busy(LEAST_HELD)
         return LOOKS
 
     def interrupt(self, seconds: float) -> None:
         """End the line that holds the loop, after it was named; not one of ours."""
         frame = sys._current_frames().get(self.thread_id)
         if may_raise(frame, self.pulse.seen):
-            self.tell(seconds)
+            self.announcer.tell(seconds)
             self.interruption.interrupt(
                 self.thread_id,
                 f"interrupted: it had blocked the loop for {seconds:.1f} s",
             )
-
-    def tell(self, seconds: float) -> None:
-        """Say, once for each block, which line it is."""
-        if self.told == self.pulse.seen:
-            return
-        self.told = self.pulse.seen
-        say_blocked(self.loop, self.thread_id, seconds)
 
 
 def is_watched(loop: Any) -> bool:
@@ -189,7 +182,7 @@ def is_watched(loop: Any) -> bool:
 
 
 def pause_before_next_look(seconds: float, threshold: float) -> float:
-    """Return for how long to look away from a loop that is blocked for `seconds`."""
+    """Return for how long to look away from a loop that stands for `seconds`."""
     left = threshold - seconds
     return min(max(left, LOOKS), threshold / 2) if seconds else threshold / 2
 

@@ -103,6 +103,10 @@ class SelectorPoller(Poller):
                 delivered += 1
         return delivered
 
+    def told(self) -> int:
+        """Return how many watchers are still to be told of what was found last."""
+        return len(self._due)
+
     def wake(self) -> None:
         """Make the poll that sleeps now, or else the next one, return at once."""
         self._wakeup.notify()

@@ -33,6 +33,7 @@ cdef class EpollPoller(Poller):
     cpdef int poll(self, double timeout) except -1
     @cython.locals(known=Registration, index=Py_ssize_t)
     cdef int _deliver(self) except -1
+    cpdef Py_ssize_t told(self)
     cpdef wake(self)
     cpdef close(self)
     cdef Registration _find(self, int fd)

@@ -128,6 +128,10 @@ class EpollPoller(Poller):
                 delivered += 1
         return delivered
 
+    def told(self) -> int:
+        """Return how many of the events that were fetched last have been looked at."""
+        return self._next
+
     def wake(self) -> None:
         """Make the poll that sleeps now, or else the next one, return at once."""
         if self._woken or self._closed:

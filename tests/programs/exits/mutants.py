@@ -125,6 +125,11 @@ def says_forced_again(self, left):
     self.report.forced(left)
 
 
+@changes
+def without_steps(former):
+    return lambda self: former(self)._replace(step=0)
+
+
 class NeverHeld:
     """Stands in for a lock that everybody gets at once."""
 
@@ -532,7 +537,7 @@ MUTANTS = {
     ),
     "no signal is heard between two runs": replaced("runner", "HeldSignals", Absent),
     # from outside the loop
-    "nothing is named": replaced("shutdown.watchdog:Watchdog", "tell"),
+    "nothing is named": replaced("shutdown.blocked:Announcer", "say"),
     "nothing is interrupted": replaced(
         "shutdown.interruption:Interruption", "interrupt"
     ),
@@ -544,7 +549,12 @@ MUTANTS = {
     "signals are not kept from our own threads": replaced(
         "shutdown.own_thread", "OF_THE_PROGRAM", ()
     ),
-    "only runners are watched": replaced("shutdown.own_loops", "say_blocked"),
+    "only runners are watched": replaced(
+        "shutdown.own_loops:OwnLoop", "look", lambda *_: 0.0
+    ),
+    "callbacks in a row pass for one": replaced(
+        "shutdown.blocked:Pulse", "note", without_steps
+    ),
     "no deadline is held for own loops": replaced(
         "shutdown.own_ends", "Watchdog", Absent
     ),

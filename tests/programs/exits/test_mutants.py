@@ -654,6 +654,11 @@ FAILS = {
         "what_blocks_a_task_is_named_and_cut_and_the_others_clean_up",
         {"blocker": "a sleep", "signum": TERM},
     ),
+    "callbacks in a row pass for one": (
+        "busy_loops",
+        "cleanups_that_each_block_briefly_are_not_cut",
+        {"number": 50, "each": 0.05, "signum": TERM},
+    ),
     "who was interrupted is asked too": (
         "blocked_loops",
         "what_blocks_elsewhere_is_cut_too",
