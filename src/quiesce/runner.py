@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from quiesce.shutdown.report import Target
+    from quiesce.shutdown.unheard import Request
 
 T = TypeVar("T")
 
@@ -128,8 +129,10 @@ class Runner:
         self._context: Context | None = None
         self._closed = False
         signals = tuple(signals)
-        self._oversight = Oversight(self._grace, self._force)
-        self._triggers = Triggers(self._ask, self._hurry, signals, self._oversight)
+        self._triggers = triggers = Triggers(self._ask, self._hurry, signals)
+        triggers.oversight = self._oversight = Oversight(
+            self._grace, self._force, triggers.asks, self._force_unheard
+        )
         # Between two runs a signal comes out where the program happens to be.
         self._between_runs = HeldSignals(
             {each: terminate for each in signals if each != signal.SIGINT}
@@ -376,6 +379,7 @@ class Runner:
             events.set_event_loop(None)
         loop, self._loop = self._loop, None
         self._closed = True
+        self._oversight.close()
         try:
             with running_while_handled():
                 loop.close()
@@ -480,7 +484,8 @@ class Runner:
     def _ask(self) -> None:
         """Begin the end; called by a signal handler, so at any moment."""
         if self._budget is None:
-            self._budget = Budget(self._grace, self._triggers.heard_at)
+            grace = self._oversight.grace_left()
+            self._budget = Budget(grace, self._triggers.heard_at)
         note_request(self._triggers.signum, self._budget)
         self._keep_to_budget()
         if self._loop is not None and not self._loop.is_closed():
@@ -518,6 +523,14 @@ class Runner:
         sequence = self._sequence or self._begin(self._asked_reason)
         self._oversight.allow_last_acts(sequence.budget, sequence.reason.forced_status)
         forcing.end_process(sequence)
+
+    def _force_unheard(self, request: Request) -> None:
+        """Do so for a signal of which the main thread has not heard in its grace."""
+        triggers = self._triggers
+        triggers.signum, triggers.heard_at = request.signum, request.began_at
+        triggers.hurried = request.hurried
+        self._budget = Budget(self._grace, request.began_at)
+        self._force()
 
 
 def end_loop(

@@ -63,6 +63,11 @@ class Guard:
         self.grace = grace
         know_forks()
 
+    @property
+    def stands(self) -> bool:
+        """Whether it guards a run now."""
+        return Guard.present is self
+
     def add(self, signum: int) -> None:
         """Look for `signum` too, whose handler has just been installed."""
         if Guard.present is self and self.guardian is None:
@@ -97,6 +102,11 @@ class Guard:
             for pid in children:
                 last_resort.note_child(pid)
             self.hold(deadline, status)
+
+    def answer(self) -> None:
+        """Show that Python runs, whatever the main thread does."""
+        if Guard.present is self and self.guardian is not None:
+            self.guardian.tell("here")
 
     def let_go(self) -> None:
         """Do not end the process, in which Python runs, unless it is asked to again."""

@@ -40,8 +40,8 @@ SAME_CTRL_C = 0.5
 # Seconds that are left after another one.
 AT_ONCE = 1.2
 MESSAGE = (
-    b"quiesce: the time to end is over, but a call in C keeps Python from running; "
-    b"the process ends in the lines above\n"
+    b"quiesce: the time to end is over, but a call in C does not let the main thread "
+    b"hear of it; the process ends in the lines above\n"
 )
 
 

@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from asyncio import events
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,11 @@ from quiesce.core.scheduler import Scheduler
 from quiesce.errors import Terminated
 from quiesce.shutdown import ending, triggers
 from quiesce.shutdown.budget import Budget, grace_of
+from quiesce.shutdown.exit_status import LAST_ACTS
 from quiesce.shutdown.guard import Guard
 from quiesce.shutdown.reason import SIGNALLED, Reason
+from quiesce.shutdown.unheard import Request as UnheardRequest
+from quiesce.shutdown.unheard import Sentinel, Unheard, can_look
 from quiesce.shutdown.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 
 # It ends the process where a call in C keeps the GIL while such a loop runs.
 guard = Guard(yields=True)
+# It hears of a signal where another call in C keeps the main thread from that.
+sentinel = Sentinel()
 
 
 class Request:
@@ -40,6 +46,7 @@ class Request:
 
     def __init__(self) -> None:
         self.signum: int | None = None
+        self.heard_at = 0.0
         self.budget = Budget(0.0, 0.0)
 
     def begin(self, signum: int) -> bool:
@@ -47,7 +54,7 @@ class Request:
 
         A program that caught that one and goes on is asked anew when its grace is over.
         """
-        now = time.monotonic()
+        self.heard_at = now = time.monotonic()
         if signum == signal.SIGINT:
             repeats = self.signum == signum and (
                 now - self.budget.began_at < triggers.SAME_CTRL_C
@@ -154,6 +161,47 @@ def end_process(loop: Any, reason: Reason, budget: Budget) -> None:
         forcing.end_process(Sequence(loop, reason, budget, Report(reason, budget)))
 
 
+def look_after(loop: Any) -> None:
+    """Hear of the signals that `loop`, which the main thread runs, does not hear."""
+    if not can_look(loop) or sentinel.looks_at(loop):
+        return
+    # Whoever looks may not keep the loop alive.
+    reference = weakref.ref(loop)
+    unheard = Unheard(
+        functools.partial(unread_by, reference),
+        grace=grace_of(None),
+        asks=functools.partial(asks_unheard, reference),
+        end=functools.partial(end_unheard, reference),
+    )
+    sentinel.begin(loop, unheard)
+
+
+def unread_by(loop: Callable[[], Any]) -> bytes:
+    """Return the signals that a loop, if it is not gone, has yet to read."""
+    handlers = getattr(loop(), "signal_handlers", None)
+    return b"" if handlers is None else handlers.unread()
+
+
+def asks_unheard(loop: Callable[[], Any], signum: int, since: float) -> bool:
+    """Tell whether `signum` is to end a run, and none was heard `since` then."""
+    present = loop()
+    if present is None or not present.is_running():
+        return False
+    if signum not in triggers.SIGNALS or request.heard_at >= since:
+        return False
+    handler = signal.getsignal(signum)
+    return handler in triggers.STAND_INS or handler == present.interrupts.heard
+
+
+def end_unheard(loop: Callable[[], Any], unheard: UnheardRequest) -> None:
+    """End the process for a signal of which nobody has heard in the grace."""
+    reason = Reason(SIGNALLED, unheard.signum)
+    budget = Budget(grace_of(None), unheard.began_at)
+    guard.answer()
+    guard.hold(budget.deadline + LAST_ACTS, reason.forced_status)
+    end_process(loop(), reason, budget)
+
+
 def guard_run(loop: Any) -> None:
     """Guard the run of `loop`, unless a runner does."""
     if Guard.present is None:
@@ -169,6 +217,8 @@ def guard_run(loop: Any) -> None:
         if signal.getsignal(signal.SIGINT) == loop.interrupts.heard:
             guard.add(signal.SIGINT)
     guard.share(loop)
+    if guard.stands and threading.get_ident() == threading.main_thread().ident:
+        look_after(loop)
     if isinstance(loop, Scheduler):
         loop.interrupts.raise_error()
 

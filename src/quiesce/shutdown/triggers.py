@@ -167,6 +167,7 @@ class Triggers:
         self.oversight = oversight
         self.signals = HeldSignals(dict.fromkeys(signums, self.heard))
         self.entries = 0
+        self.last_heard_at = 0.0
         self.forget()
 
     def forget(self) -> None:
@@ -196,7 +197,7 @@ class Triggers:
 
     def heard(self, signum: int, _frame: FrameType | None) -> None:
         """Note the first signal and ask for the end; a later Ctrl-C means at once."""
-        now = time.monotonic()
+        self.last_heard_at = now = time.monotonic()
         if self.signum is None:
             self.signum = signum
             self.heard_at = now
@@ -204,6 +205,18 @@ class Triggers:
         elif signum == signal.SIGINT and now - self.heard_at >= SAME_CTRL_C:
             self.hurried = True
             self.hurry()
+
+    def asks(self, signum: int, since: float) -> bool:
+        """Tell whether `signum` is to end the run, and none was heard. Thread-safe.
+
+        Nor may one have been heard `since` then, in the run before.
+        """
+        return (
+            self.signum is None
+            and self.last_heard_at < since
+            and signum in self.signals.replaced
+            and signal.getsignal(signum) == self.heard
+        )
 
     def answer(self) -> BaseException:
         """Return the exception that tells the caller why the run ended."""

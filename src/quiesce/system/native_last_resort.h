@@ -135,8 +135,8 @@ static inline void quiesce_leave(void) {
    fires once more then, in the middle of writing. */
 static void quiesce_out_of_time(int signum) {
     static const char said[] =
-        "quiesce: the time to end is over, but a call in C keeps Python from running; "
-        "the process ends here:\n";
+        "quiesce: the time to end is over, but a call in C does not let the main thread hear "
+        "of it; the process ends here:\n";
     struct pollfd err = {STDERR_FILENO, POLLOUT, 0};
     if (getpid() != quiesce_end.owner || !quiesce_end.running)
         return;

@@ -106,6 +106,11 @@ class SignalHandlers(Watcher):
         """Return the descriptor from which the loop reads signals; -1 without one."""
         return -1 if self._channel is None else self._channel.read_fd
 
+    def unread(self) -> bytes:
+        """Return the numbers of the signals that the loop is to read. Thread-safe."""
+        channel = self._channel
+        return b"" if channel is None else channel.peek()
+
     def add(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
         """Call ``callback(*args)`` in the loop whenever `sig` arrives.
 

@@ -54,6 +54,14 @@ class Wakeup:
             if len(chunk) < READ_SIZE:
                 return received
 
+    def peek(self) -> bytes:
+        """Return the first of what `drain` would, and leave it. Thread-safe."""
+        try:
+            return self._read_end.recv(READ_SIZE, socket.MSG_PEEK)
+        except OSError:
+            # There is nothing, or it is closed.
+            return b""
+
     def close(self) -> None:
         """Close both ends; harmless if repeated."""
         self._read_end.close()

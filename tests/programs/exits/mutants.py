@@ -552,6 +552,10 @@ MUTANTS = {
     "only runners are watched": replaced(
         "shutdown.own_loops:OwnLoop", "look", lambda *_: 0.0
     ),
+    "nobody else hears of a signal": replaced("shutdown.unheard:Unheard", "keep"),
+    "who hears late has the whole grace": replaced(
+        "shutdown.unheard:Unheard", "grace_left", lambda self: self.grace
+    ),
     "callbacks in a row pass for one": replaced(
         "shutdown.blocked:Pulse", "note", without_steps
     ),

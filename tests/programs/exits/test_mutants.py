@@ -654,6 +654,16 @@ FAILS = {
         "what_blocks_a_task_is_named_and_cut_and_the_others_clean_up",
         {"blocker": "a sleep", "signum": TERM},
     ),
+    "nobody else hears of a signal": (
+        "calls_that_hear_nothing",
+        "one_is_named_with_all_that_is_left_when_the_process_ends",
+        {"call": "a lock of C", "signum": TERM},
+    ),
+    "who hears late has the whole grace": (
+        "calls_that_hear_nothing",
+        "one_that_ends_in_time_leaves_the_rest_of_the_grace",
+        {},
+    ),
     "callbacks in a row pass for one": (
         "busy_loops",
         "cleanups_that_each_block_briefly_are_not_cut",
