@@ -131,7 +131,8 @@ class Sentinel(WatchThread):
     """
 
     def __init__(self) -> None:
-        super().__init__(lambda: None, Sentinel.start_in_next_iteration)
+        begin_again: Any = Sentinel.start_in_next_iteration
+        super().__init__(lambda: None, begin_again)
         # It may not be kept alive.
         self.loop: Callable[[], Any] = nothing
         self.unheard: Unheard | None = None
