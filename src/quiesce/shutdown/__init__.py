@@ -6,8 +6,9 @@ tell about the end that goes on.
 
 For readers: `triggers` comes first (what asks for the end), then `phases` (what happens
 then, in which order) and `sequence` (how one end goes through them in one budget),
-`asking` (which tasks are asked, when), `watchdog` (who holds the deadline), `report`
-(what is said of it) and `exit_status` (how the process tells its parent why it ended).
+`rounds` and `asking` (which tasks are asked, when), `watchdog` (who holds the
+deadline), `report` (what is said of it) and `exit_status` (how the process tells its
+parent why it ended).
 Everything here acts on the loop it is handed, ours or another.
 """
 
