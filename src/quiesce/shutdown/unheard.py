@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 # Seconds between two looks while a signal lies unread; the main thread has heard of it
 # by then if it runs Python.
 LOOKS = 0.1
+# Seconds after which a signal has been heard late: until then it has the whole grace.
+PROMPT = 0.2
 # Seconds after which the line is named.
 NAMED_AFTER = 1.0
 # Seconds that are left of a grace at least.
@@ -91,10 +93,10 @@ class Unheard:
 
     def grace_left(self) -> float:
         """Return what is left of the grace of that which the main thread hears now."""
-        request = self.request
-        if request is None:
+        request, now = self.request, time.monotonic()
+        if request is None or now < request.began_at + PROMPT:
             return self.grace
-        return max(request.deadline - time.monotonic(), LEAST)
+        return max(request.deadline - now, LEAST)
 
     def look(self) -> bool:
         """Act on what is unread; tell whether there is anything. In another thread."""

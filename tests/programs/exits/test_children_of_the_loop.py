@@ -265,17 +265,14 @@ def test_one_may_say_all_its_last_words_to_nobody(scenario, reads):
     # More than fits into a pipe and the buffer of its reader.
     talks = """
 TALKS = '''
-import signal, sys
-def end(*_):
-    for _ in range(4000):
-        print("last words" * 10, flush=True)
-    with open("said", "w") as file:
-        file.write("all said")
-    sys.exit(0)
-signal.signal(signal.SIGTERM, end)
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 print("begun", flush=True)
-while True:
-    signal.pause()
+signal.sigwait([signal.SIGTERM])
+for _ in range(4000):
+    print("last words" * 10, flush=True)
+with open("said", "w") as file:
+    file.write("all said")
 '''
 """
     end = {
