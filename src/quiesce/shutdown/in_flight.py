@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from quiesce.shutdown.await_chain import PREFIXES, WRAPPERS, await_chain, frame_of
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from types import CodeType
 
 
@@ -41,43 +42,40 @@ def is_cleaning_up(coroutine: Any) -> bool | None:
 @functools.lru_cache
 def is_in_handler(code: CodeType, offset: int) -> bool:
     """Tell whether an exception is being handled at `offset` of `code`."""
+    return any(True for _ in handlers_begun(code, offset))
+
+
+@functools.lru_cache
+def is_caught(code: CodeType, offset: int) -> bool:
+    """Tell whether it is an ``except`` that has what is in flight at `offset`."""
+    return any(is_except(code, begin) for begin in handlers_begun(code, offset))
+
+
+def handlers_begun(code: CodeType, offset: int) -> Generator[int]:
+    """Yield where each handler begins that `offset` of `code` is in, innermost first.
+
+    One that guards it, but has nothing to handle, is none of them.
+    """
     table: list[Any] = dis._parse_exception_table(code)  # pyright: ignore[reportAttributeAccessIssue]
     operations = code.co_code
     handler = handler_of(table, offset)
     while handler is not None:
         operation = operations[handler]
         if operation == COPY and operations[handler + 2] == POP_EXCEPT:
-            return True
-        if operation == PUSH_EXC_INFO:
+            # The end of one that has begun, which covers it from its beginning.
+            yield min(entry.start for entry in table if entry.target == handler)
+        elif operation == PUSH_EXC_INFO:
             # The beginning of a handler that has not begun. It is covered by the end of
             # that same handler; what covers the end is what surrounds both.
-            end = handler_of(table, handler)
-            handler = end if end is None else handler_of(table, end)
-        else:
-            handler = handler_of(table, handler)
-    return False
-
-
-@functools.lru_cache
-def is_caught(code: CodeType, offset: int) -> bool:
-    """Tell whether it is an ``except`` that has what is in flight at `offset`.
-
-    Such a handler begins by a look at the type, or else by dropping the exception.
-    """
-    table: list[Any] = dis._parse_exception_table(code)  # pyright: ignore[reportAttributeAccessIssue]
-    operations = code.co_code
-    end = handler_of(table, offset)
-    while end is not None:
-        if operations[end] == COPY and operations[end + 2] == POP_EXCEPT:
-            begin = min(entry.start for entry in table if entry.target == end)
-            if is_except(code, begin):
-                return True
-        end = handler_of(table, end)
-    return False
+            handler = handler_of(table, handler) or handler
+        handler = handler_of(table, handler)
 
 
 def is_except(code: CodeType, begin: int) -> bool:
-    """Tell whether the handler that begins there is an ``except`` of the source."""
+    """Tell whether the handler that begins there is an ``except`` of the source.
+
+    Such a one begins by a look at the type, or else by dropping the exception.
+    """
     names = [each.opname for each in dis.get_instructions(code) if each.offset > begin]
     if names[0] == "POP_TOP":
         return True

@@ -185,6 +185,29 @@ def test_one_that_cleans_up_beyond_the_grace_leaves_a_thread_no_more_time(
     assert outcome.gone_within(3 + 1)
 
 
+def test_who_would_catch_something_else_has_not_caught_the_end(scenario):
+    call = """
+    thread = starts(threading.Thread, 3600)
+
+    def cleans_up():
+        try:
+            run(main())
+        finally:
+            time.sleep(3)
+            log("cleaned up")
+
+    try:
+        cleans_up()
+    except ValueError:
+        log("caught")
+    """
+    text = filled(PROGRAM, begin="", end=SLEEPS, call=call)
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=GRACE)
+    assert outcome.log == ["main", "cleaned up", "atexit"]
+    assert outcome.tells_force(signal.SIGTERM)
+    assert outcome.gone_within(3 + 1)
+
+
 @pytest.mark.parametrize("wait", ["thread.join()", "time.sleep(3600)"])
 def test_a_later_ctrl_c_means_now(scenario, wait):
     call = """
