@@ -9,6 +9,8 @@ import time
 DEFAULT_GRACE = 8.0
 # What the command line says; it is for every run that asks for nothing else.
 default_grace: float | None = None
+# An end that takes longer than so many seconds says what it waits for.
+SLOW = 1.0
 # An end that begins so many seconds after the deadline is the program's own business.
 LATEST = 1.0
 # Seconds that everything has once a second Ctrl-C came.

@@ -12,6 +12,7 @@ program that caught the end and goes on.
 
 # What is known of other threads has no types.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 from __future__ import annotations
 
 import os
@@ -25,23 +26,21 @@ from quiesce.core.interrupts import STANDARD_LIBRARY
 from quiesce.errors import GraceExceeded, Terminated
 from quiesce.shutdown import processes
 from quiesce.shutdown.await_chain import frames_down_to
-from quiesce.shutdown.budget import LATEST
+from quiesce.shutdown.budget import LATEST, SLOW
 from quiesce.shutdown.in_flight import is_caught
+from quiesce.shutdown.processes import ASK_AT
 from quiesce.shutdown.runs_in_threads import all_runs
+from quiesce.shutdown.spare_signal import SpareSignal
 from quiesce.shutdown.watch_thread import WatchThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from quiesce.shutdown.budget import Budget
 
 # Seconds between two looks.
 LOOK = 0.1
-# Of the time that threads have, others are asked to end at this share.
-ASK_AT = 0.5
-# The end takes so many seconds before somebody says what it waits for.
-SLOW = 1.0
 # The parts of the standard library in which one waits for threads and processes.
 WAITING = tuple(
     os.path.join(STANDARD_LIBRARY[0], name)  # noqa: PTH118 - no import of pathlib for this
@@ -71,7 +70,7 @@ class Callers:
         self.say_slow = say_slow
         self.name_left = name_left
         self.thread = WatchThread(self.look)
-        self.signum: int | None = None
+        self.signal = SpareSignal(self.heard)
         self.began_at = time.monotonic()
         # When the end was seen on its way last, and not caught.
         self.seen_at = 0.0
@@ -82,20 +81,15 @@ class Callers:
 
     def look_on(self) -> None:
         """Begin; call this in the main thread."""
-        # Not from the other end, where the guard takes one.
-        for signum in range(signal.SIGRTMIN + 1, signal.SIGRTMAX):
-            if signal.getsignal(signum) is signal.SIG_DFL:
-                signal.signal(signum, self.heard)
-                self.signum = signum
-                break
+        if hasattr(signal, "SIGRTMIN"):
+            # Not from the other end, where the guard takes one.
+            self.signal.hold(range(signal.SIGRTMIN + 1, signal.SIGRTMAX))
         self.thread.start()
 
     def leave(self) -> None:
         """Look no more; call this in the main thread."""
         self.thread.stop()
-        if self.signum is not None and signal.getsignal(self.signum) == self.heard:
-            signal.signal(self.signum, signal.SIG_DFL)
-        self.signum = None
+        self.signal.give_back()
 
     def has_just_seen_it(self) -> bool:
         """Tell whether the end was on its way a moment ago, and caught by nobody."""
@@ -103,8 +97,7 @@ class Callers:
 
     def look(self) -> float | None:
         """Do what is due, in the thread; return when to look again."""
-        error = on_its_way()
-        if error is None:
+        if not is_on_its_way():
             self.place = None
             return LOOK if self.budget.is_recent() else None
         frames = frames_down_to(innermost_frame())
@@ -123,13 +116,14 @@ class Callers:
         if not self.has_said and self.budget.elapsed() >= SLOW:
             self.has_said = True
             self.say_slow()
-        if not self.has_asked and now >= at_share(ASK_AT, self.began_at, until):
+        ask_at = self.began_at + ASK_AT * (until - self.began_at)
+        if not self.has_asked and now >= ask_at:
             self.has_asked = True
             all_runs.ask_all()
             processes.terminate(processes.children_without_jobs())
-        if now >= until and self.signum is not None:
+        if now >= until:
             self.wanted = place
-            signal.pthread_kill(threading.main_thread().ident or 0, self.signum)
+            self.signal.send(threading.main_thread().ident or 0)
 
     def heard(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Raise, in the main thread, if it is still where it waited."""
@@ -172,31 +166,31 @@ def keep_later_ctrl_c_quiet(hurry: Callable[[], bool]) -> None:
         sys.excepthook = LaterCtrlCHook(sys.excepthook, hurry)
 
 
-def at_share(share: float, begin: float, end: float) -> float:
-    """Return the moment at that share of the time between two others."""
-    return begin + share * (end - begin)
-
-
-def on_its_way() -> BaseException | None:
-    """Return what ends the program, if the main thread is in a block that has it."""
+def is_on_its_way() -> bool:
+    """Tell whether the main thread is in a block that has what ends the program."""
     handled: Any = sys._current_exceptions().get(threading.main_thread().ident or 0)
     # Up to 3.11 between its type and its traceback.
     error: Any = handled[1] if isinstance(handled, tuple) else handled
-    while error is not None:
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            return error
-        error = error.__context__
-    return None
+    return any(
+        isinstance(each, (KeyboardInterrupt, SystemExit))
+        for each in with_contexts(error)
+    )
 
 
 def what_it_repeats(error: BaseException) -> BaseException | None:
     """Return what a signal had raised and was on its way when this Ctrl-C came."""
-    first = error.__context__ if isinstance(error, KeyboardInterrupt) else None
-    while first is not None:
-        if isinstance(first, (KeyboardInterrupt, Terminated, GraceExceeded)):
-            return first
-        first = first.__context__
-    return None
+    if not isinstance(error, KeyboardInterrupt):
+        return None
+    raised = (KeyboardInterrupt, Terminated, GraceExceeded)
+    before = with_contexts(error.__context__)
+    return next((each for each in before if isinstance(each, raised)), None)
+
+
+def with_contexts(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield `error`, what was handled when it was raised, and so on."""
+    while error is not None:
+        yield error
+        error = error.__context__
 
 
 def innermost_frame() -> FrameType | None:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 # The share of what is left that generators have before the rest is closed beside them.
 GENERATORS_SHARE = 0.5
-# The share of the time for the pool after which children of multiprocessing are asked.
-CHILDREN_AT = 0.5
 # Seconds for aborted connections and killed children to be over.
 LAST_MOMENTS = 0.15
 # Seconds for tasks that are asked only when the time for tasks is over.
@@ -116,7 +114,7 @@ def end_pool(sequence: Sequence, until: float) -> None:
         return
     ending = sequence.start_task(loop.executor.end())
     now = time.monotonic()
-    wait_until(sequence, ending.done, now + CHILDREN_AT * (until - now), [ending])
+    wait_until(sequence, ending.done, now + processes.ASK_AT * (until - now), [ending])
     if not ending.done():
         ask_awaited_children(sequence)
         wait_until(sequence, ending.done, until, [ending])

@@ -17,11 +17,12 @@ import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from quiesce.shutdown import processes, survivors
-from quiesce.shutdown.budget import AT_ONCE
+from quiesce.shutdown.budget import AT_ONCE, SLOW
 from quiesce.shutdown.exit_status import keep_death_by_ctrl_c
 from quiesce.shutdown.guard import Guard
 from quiesce.shutdown.own_thread import start_thread
 from quiesce.shutdown.pools import waits_for_workers
+from quiesce.shutdown.processes import ASK_AT
 from quiesce.shutdown.stderr import has_room, say
 from quiesce.shutdown.threads import threads_left
 
@@ -40,12 +41,9 @@ LEAST_FOR_EXIT_FUNCTIONS = 0.25
 UNHEARD = 0.4
 # How long the main thread may overrun the deadline before it counts as stuck.
 OVERRUN = 0.4
-# Of the time that threads have, children are asked to end and killed at these shares.
-ASK_CHILDREN = 0.5
+# Of the time that threads have, children are killed at this share.
 KILL_CHILDREN = 0.85
-# An end that takes so many seconds says what it waits for,
-SLOW = 1.0
-# but not an exit that is over after so many.
+# An exit that is over after so many does not say what it waits for, be it slow or not.
 PROMPT = 0.1
 # Said where that is why it could not end.
 UNREAD = "nobody reads its output"
@@ -164,7 +162,7 @@ class Supervisor:
         slow = max(self.bound.budget.began_at + SLOW, self.began_at + PROMPT)
         todo: list[tuple[float, Callable[[], None]]] = [
             (slow, self.say_what_is_waited_for),
-            (self.began_at + ASK_CHILDREN * share, self.ask_children),
+            (self.began_at + ASK_AT * share, self.ask_children),
             (self.began_at + KILL_CHILDREN * share, self.kill_children),
         ]
         todo.sort(key=lambda each: each[0])

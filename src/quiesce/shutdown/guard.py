@@ -18,6 +18,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from quiesce.shutdown.exit_status import LAST_ACTS
 from quiesce.system import last_resort
 
 if TYPE_CHECKING:
@@ -103,10 +104,11 @@ class Guard:
                 last_resort.note_child(pid)
             self.hold(deadline, status)
 
-    def answer(self) -> None:
-        """Show that Python runs, whatever the main thread does."""
+    def allow_last_acts(self, deadline: float, status: int) -> None:
+        """Wait a moment longer: Python runs, and ends the process now."""
         if Guard.present is self and self.guardian is not None:
             self.guardian.tell("here")
+        self.hold(deadline + LAST_ACTS, status)
 
     def let_go(self) -> None:
         """Do not end the process, in which Python runs, unless it is asked to again."""

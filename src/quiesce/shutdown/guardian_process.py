@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quiesce.shutdown.interruption import candidates
+from quiesce.shutdown.spare_signal import candidates
 from quiesce.system.last_resort import LastResort
 
 if TYPE_CHECKING:

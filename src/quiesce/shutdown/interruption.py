@@ -1,15 +1,12 @@
 """Ends a line that blocks the loop: CancelledError is raised there, from outside.
 
-Python raises in the main thread what a signal's handler raises, also in the middle of
-`time.sleep`, of the wait for a lock, or of a system call. While the end of a program
-goes on, a signal that nothing uses is held for that: SIGURG, which the system sends for
-sockets that asked for it and which everybody ignores by default, or else one of the
-real-time signals.
+While the end of a program goes on, a signal that nothing uses is held for that: SIGURG,
+which the system sends for sockets that asked for it and which everybody ignores by
+default, or else one of the real-time signals (`spare_signal`).
 """
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from asyncio.exceptions import CancelledError
@@ -18,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from quiesce.core.interrupts import HANDING_OVER, is_ours
 from quiesce.core.scheduler import COMPILED
 from quiesce.shutdown.blocked import RUN_LOOPS, task_of
+from quiesce.shutdown.spare_signal import SpareSignal, candidates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import FrameType
 
     from quiesce.shutdown.blocked import Note, Pulse
@@ -37,7 +34,7 @@ class Interruption:
         self.pulse = pulse
         # The tasks in which something was raised.
         self.interrupted = interrupted
-        self.signum: int | None = None
+        self.signal = SpareSignal(self.heard)
         # Where the loop was, by its pulse, when the blocker was to be interrupted.
         self.wanted: Note | None = None
         self.message = ""
@@ -46,24 +43,13 @@ class Interruption:
 
     def prepare(self) -> None:
         """Hold a signal that nobody uses; call this in the main thread."""
-        if threading.get_ident() != threading.main_thread().ident:
-            return
-        for signum in candidates():
-            if signal.getsignal(signum) is signal.SIG_DFL:
-                try:
-                    signal.signal(signum, self.heard)
-                except (OSError, ValueError):
-                    # An embedded interpreter may have a main thread without signals.
-                    continue
-                self.signum = signum
-                return
+        if threading.get_ident() == threading.main_thread().ident:
+            self.signal.hold(candidates())
 
     def give_up(self) -> None:
         """Give the signal back; call this in the main thread."""
         self.wanted = None
-        if self.signum is not None and signal.getsignal(self.signum) == self.heard:
-            signal.signal(self.signum, signal.SIG_DFL)
-        self.signum = None
+        self.signal.give_back()
 
     def interrupt(self, thread_id: int, message: str) -> None:
         """Raise CancelledError where `thread_id` is, if the loop is still there then.
@@ -71,10 +57,9 @@ class Interruption:
         "There" is where the pulse has seen it last. Nothing is raised in code of ours;
         ask again as long as the loop is blocked.
         """
-        if self.signum is not None:
-            self.message = message
-            self.wanted = self.pulse.seen
-            signal.pthread_kill(thread_id, self.signum)
+        self.message = message
+        self.wanted = self.pulse.seen
+        self.signal.send(thread_id)
 
     def heard(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Raise, in the main thread, if it is still there and not with us."""
@@ -108,11 +93,3 @@ def may_raise(frame: FrameType | None, note: Note) -> bool:
         )
         return runs_the_loop and not during_a_look
     return frame.f_code in HANDING_OVER
-
-
-def candidates() -> Iterator[Any]:
-    """Give the signals that a program hardly uses, the best first."""
-    if hasattr(signal, "SIGURG"):
-        yield signal.SIGURG
-    if hasattr(signal, "SIGRTMAX"):
-        yield from range(signal.SIGRTMAX, signal.SIGRTMIN, -1)

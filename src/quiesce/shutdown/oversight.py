@@ -10,7 +10,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from quiesce.shutdown.blocked import Announcer, pulse_of
-from quiesce.shutdown.exit_status import LAST_ACTS
 from quiesce.shutdown.guard import Guard
 from quiesce.shutdown.unheard import NAMED_AFTER, Sentinel, Unheard, can_look
 from quiesce.shutdown.watchdog import Watchdog, threshold
@@ -111,8 +110,7 @@ class Oversight:
 
     def allow_last_acts(self, budget: Budget, status: int) -> None:
         """Let the guard wait a moment longer: Python runs, and ends the process now."""
-        self.guard.answer()
-        self.guard.hold(budget.deadline + LAST_ACTS, status)
+        self.guard.allow_last_acts(budget.deadline, status)
 
     def stand_down(self) -> None:
         """End: the run is over."""

@@ -25,7 +25,6 @@ from quiesce.core.scheduler import Scheduler
 from quiesce.errors import Terminated
 from quiesce.shutdown import ending, triggers
 from quiesce.shutdown.budget import Budget, grace_of
-from quiesce.shutdown.exit_status import LAST_ACTS
 from quiesce.shutdown.guard import Guard
 from quiesce.shutdown.reason import SIGNALLED, Reason
 from quiesce.shutdown.unheard import Request as UnheardRequest
@@ -197,8 +196,7 @@ def end_unheard(loop: Callable[[], Any], unheard: UnheardRequest) -> None:
     """End the process for a signal of which nobody has heard in the grace."""
     reason = Reason(SIGNALLED, unheard.signum)
     budget = Budget(grace_of(None), unheard.began_at)
-    guard.answer()
-    guard.hold(budget.deadline + LAST_ACTS, reason.forced_status)
+    guard.allow_last_acts(budget.deadline, reason.forced_status)
     end_process(loop(), reason, budget)
 
 

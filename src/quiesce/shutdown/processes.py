@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from quiesce.shutdown.survivor import Survivor
 
 
+# The share of the time for threads at which children are asked to end.
+ASK_AT = 0.5
 # Seconds that children have between the two signals where the process ends at once.
 BETWEEN_SIGNALS = 0.1
 # The children of `multiprocessing` that were asked.

@@ -19,7 +19,7 @@ from quiesce.core.task_factory import task_in_spite_of_it
 from quiesce.loop import Loop
 from quiesce.shutdown import children, connections, survivors
 from quiesce.shutdown.asking import Asking
-from quiesce.shutdown.budget import AT_ONCE
+from quiesce.shutdown.budget import AT_ONCE, SLOW
 from quiesce.shutdown.phases import PHASES, REST
 from quiesce.shutdown.reason import EXITED, Reason
 from quiesce.shutdown.remains import remains_of, unclosed_generators
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from quiesce.shutdown.report import Report
     from quiesce.shutdown.survivor import Survivor
 
-# An end that takes longer than so many seconds says what it waits for.
-SLOW = 1.0
 # Seconds between two looks at what no callback tells of: at first, and at most.
 FIRST_LOOK = 0.005
 LONGEST_LOOK = 0.1

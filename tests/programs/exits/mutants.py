@@ -356,7 +356,7 @@ MUTANTS = {
         "shutdown.callers:Callers", "look_on"
     ),
     "children that callers join are not asked": replaced(
-        "shutdown.callers", "at_share", lambda *_: float("inf")
+        "shutdown.callers", "ASK_AT", float("inf")
     ),
     "an exit after the grace is not bounded": replaced(
         "shutdown.callers:Callers", "has_just_seen_it", lambda _: False
