@@ -18,6 +18,7 @@ from quiesce.errors import Terminated
 from quiesce.shutdown import late_status, process_wide
 from quiesce.shutdown.exit_status import die_of, flush_output
 from quiesce.shutdown.exit_supervisor import NO_THREADS_AT_EXIT
+from quiesce.shutdown.forks import put_off
 from quiesce.shutdown.nudge import Nudge
 from quiesce.shutdown.own_ends import request, signum_of
 from quiesce.shutdown.reason import SIGNALLED, Reason
@@ -106,6 +107,8 @@ class LastAct:
 
     def answer(self, signum: int, frame: FrameType | None) -> None:
         """End the program, or the exit of the interpreter if the program is over."""
+        if put_off(signum, frame):
+            return
         if not self.program_is_over:
             terminate(signum, frame)
         elif events._get_running_loop() is not None:

@@ -23,7 +23,7 @@ from quiesce.core import unretrieved
 from quiesce.core.running import all_tasks, loops
 from quiesce.errors import Terminated
 from quiesce.shutdown import budget, watchdog
-from quiesce.shutdown.loops_in_threads import stop_loops
+from quiesce.shutdown.loops_in_threads import is_driven_by_hand, stop_loops
 from quiesce.shutdown.own_ends import (
     end_loops,
     error_of,
@@ -240,5 +240,6 @@ def left_loops(in_use: set[Any]) -> list[Any]:
         loop
         for loop in loops - in_use
         if not (loop.is_closed() or loop.is_running() or watchdog.is_watched(loop))
+        and is_driven_by_hand(loop)
         and all_tasks(loop)
     ]

@@ -7,7 +7,6 @@ heard.
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from quiesce.core import interrupts
 from quiesce.errors import Terminated
 from quiesce.shutdown.exit_status import keep_quiet
+from quiesce.shutdown.forks import forks, put_off
 from quiesce.system.signals import Usual, default_handler
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def terminate(signum: int, frame: FrameType | None) -> None:
 
     from quiesce.shutdown import own_ends
 
+    if put_off(signum, frame):
+        return
     if not own_ends.request.begin(signum):
         # Supervisors repeat themselves.
         own_ends.guard.let_go()
@@ -138,8 +140,13 @@ def release_in_child() -> None:
         held.release()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=release_in_child)
+def ending_in_child() -> set[int]:
+    """Return the signals that are held and would end a forked child on the spot."""
+    return {signum for held in HELD for signum in held.replaced} - {signal.SIGINT}
+
+
+forks.ending = ending_in_child
+forks.after_in_child.append(release_in_child)
 
 
 class Triggers:

@@ -11,6 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from quiesce.shutdown.forks import forks
 from quiesce.shutdown.own_thread import start_thread
 
 if TYPE_CHECKING:
@@ -130,18 +131,9 @@ def forget_all() -> None:
     LEAVING.clear()
 
 
-class AtForks:
-    """Whether forks are known of; they need not be before there is a thread."""
-
-    are_known = False
-
-
 def hold_at_forks() -> None:
     """From now on, end the threads before each fork."""
-    if not AtForks.are_known and hasattr(os, "register_at_fork"):
-        AtForks.are_known = True
-        os.register_at_fork(
-            before=end_before_fork,
-            after_in_parent=begin_again,
-            after_in_child=forget_all,
-        )
+    if end_before_fork not in forks.before:
+        forks.before.append(end_before_fork)
+        forks.after_in_parent.append(begin_again)
+        forks.after_in_child.append(forget_all)

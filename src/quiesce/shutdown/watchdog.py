@@ -98,11 +98,11 @@ class Watchdog:
     def stop(self) -> None:
         """Tell no more of a blocked loop, until the end has begun."""
         if self.budget is None:
+            ON_DUTY.discard(self)
             self.end_thread()
 
     def end_thread(self) -> None:
-        """Look no more."""
-        ON_DUTY.discard(self)
+        """Have no thread that looks."""
         thread, self.thread = self.thread, None
         if thread is not None:
             thread.stop()
@@ -116,17 +116,18 @@ class Watchdog:
         if self.budget is not None:
             self.budget = budget
             return
+        ON_DUTY.add(self)
         self.end_thread()
         self.on_deadline = on_deadline
         self.budget = budget
         self.interruption.prepare()
         self.thread = thread = WatchThread(self.look_while_ending)
-        ON_DUTY.add(self)
         thread.start()
 
     def release(self) -> None:
         """Note that the end has come in time."""
         self.on_deadline = None
+        ON_DUTY.discard(self)
         self.end_thread()
         if self.budget is not None:
             self.budget = None

@@ -258,6 +258,7 @@ MUTANTS = {
     "forked children answer signals for their parent": without(
         "shutdown.triggers", "release_in_child"
     ),
+    "no signal waits for a fork": replaced("shutdown.forks:forks", "ending", set),
     "nothing of ours goes before a fork": replaced(
         "shutdown.watch_thread", "hold_at_forks"
     ),

@@ -96,6 +96,11 @@ FAILS = {
         "a_signal_to_a_forked_child_leaves_its_parent_running",
         {"signum": TERM},
     ),
+    "no signal waits for a fork": (
+        "forks",
+        "a_child_ends_that_is_asked_to_as_soon_as_it_is_forked",
+        {"signum": TERM},
+    ),
     "nothing of ours goes before a fork": (
         "where_it_runs",
         "a_signal_to_a_forked_child_leaves_its_parent_running",

@@ -86,6 +86,28 @@ def test_one_is_ended_with_the_run_of_the_main_thread(scenario, signum, daemon):
     assert outcome.gone_within(1)
 
 
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_nobody_else_ends_them_while_they_end(scenario, signum):
+    body = """
+    for _ in range(30):
+        begun.clear()
+        threading.Thread(target=lambda: run(waits("other"))).start()
+        begun.wait()
+
+    async def main():
+        # Each thread is to be seen by the others at any of its steps.
+        sys.setswitchinterval(1e-6)
+        say()
+        await sleeper("main")
+
+    run(main())
+    """
+    outcome = scenario.interrupted(program(body), by=signum)
+    assert outcome.log.count("other") == outcome.log.count("other's background") == 30
+    assert outcome.tells(signum)
+    assert outcome.is_silent
+
+
 def test_one_in_a_pool_is_ended_when_the_main_thread_returns(scenario):
     body = """
     pool = ThreadPoolExecutor()
