@@ -28,6 +28,8 @@ from tests.programs.exits.ways import WAYS
 HEAD = Path(__file__).parent / "head"
 # Modules are compiled to bytecode once for all programs of a run.
 BYTECODE = tempfile.TemporaryDirectory(prefix="quiesce-exits-bytecode-")
+# What is passed on to programs of that which changes how Python behaves.
+KEPT = {"PYTHONHOME", "QUIESCE_EXITS_SWITCH"}
 # Read once: pytest changes it in its own thread while programs are started in others.
 ENVIRONMENT = dict(os.environ)
 # Seconds for an interpreter to start or to be scheduled on a busy machine.
@@ -155,7 +157,7 @@ class Program:
         kept = {
             name: value
             for name, value in ENVIRONMENT.items()
-            if not name.startswith(("PYTHON", "QUIESCE_")) or name == "PYTHONHOME"
+            if not name.startswith(("PYTHON", "QUIESCE_")) or name in KEPT
         }
         paths = [str(HEAD), os.environ.get("PYTHONPATH", "")]
         kept["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)

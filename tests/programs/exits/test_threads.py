@@ -17,11 +17,14 @@ HEAD = """
 import atexit, queue
 
 main_has_ended = threading.Event()
+has_begun = threading.Event()
 
 def never():
+    has_begun.set()
     time.sleep(3600)  # stuck here
 
 def soon():
+    has_begun.set()
     main_has_ended.wait()
     time.sleep(0.3)
     log("thread")
@@ -48,6 +51,11 @@ def waiting(begin):
     return filled(WAITING, head=HEAD, begin=begin)
 
 
+def begun(begin):
+    """Do so, and wait until the thread has begun: it may be cancelled before."""
+    return f"{begin}\nwhile not has_begun.is_set():\n    await asyncio.sleep(0.001)"
+
+
 def is_named(outcome, program, *names):
     """Tell whether stderr names these threads, and the line where they are stuck."""
     line = program.line_of("stuck here")
@@ -67,7 +75,7 @@ def is_named(outcome, program, *names):
     ids=["to_thread", "run_in_executor", "thread"],
 )
 def test_one_that_never_ends_is_named_and_left(scenario, begin, name, signum):
-    with scenario.start(waiting(begin), grace=GRACE) as program:
+    with scenario.start(waiting(begun(begin)), grace=GRACE) as program:
         program.wait_for("ready")
         program.send(signum)
         outcome = program.end()
@@ -88,7 +96,7 @@ def test_one_that_never_ends_is_named_and_left(scenario, begin, name, signum):
     ids=["to_thread", "run_in_executor", "thread"],
 )
 def test_one_that_ends_within_the_grace_is_waited_for(scenario, begin, signum):
-    outcome = scenario.interrupted(waiting(begin), by=signum, grace=8)
+    outcome = scenario.interrupted(waiting(begun(begin)), by=signum, grace=8)
     assert outcome.log == ["main", "thread", "atexit"]
     assert outcome.tells(signum)
     assert outcome.gone_within(1)
@@ -227,9 +235,11 @@ def test_a_normal_return_waits_for_work_of_the_loop_no_longer_than_the_grace(sce
 
 def test_each_of_several_is_named(scenario):
     begin = """
+    asyncio.create_task(asyncio.to_thread(never))
+    while not has_begun.is_set():
+        await asyncio.sleep(0.001)
     for name in ["first", "second"]:
         threading.Thread(target=never, name=name).start()
-    asyncio.create_task(asyncio.to_thread(never))
     """
     with scenario.start(waiting(begin), grace=GRACE) as program:
         program.wait_for("ready")
