@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Seconds that a fork waits for a thread to be gone.
-PATIENCE = 0.2
+PATIENCE = 1.0
 
 RUNNING: set[WatchThread] = set()
 # Those that were told to end and may not have done so: only a fork waits for that.
