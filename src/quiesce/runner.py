@@ -191,6 +191,7 @@ class Runner:
         if self._debug is not None:
             loop.set_debug(self._debug)
         if isinstance(loop, Loop):
+            all_runs.note_loop(loop)
             loop.report_unretrieved_after(unretrieved.PROMPTLY)
             # A request to stop must not find the loop asleep.
             loop.signal_handlers.listen()

@@ -89,7 +89,7 @@ def stop_loops(ends: Callable[[threading.Thread], bool]) -> set[Any]:
 
 def is_driven_by_hand(loop: Any) -> bool:
     """Tell whether no runner runs `loop`: that ends by itself at the exit."""
-    return loop not in all_runs.runs
+    return not all_runs.will_close(loop)
 
 
 def thread_of(loop: Any) -> threading.Thread | None:

@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from quiesce.shutdown import late_status
 from quiesce.shutdown.exit_status import ends_by_ctrl_c, keep_death_by_ctrl_c
@@ -65,6 +66,8 @@ class Runs:
 
     def __init__(self) -> None:
         self.runs: dict[Any, Run] = {}
+        # The threads in which runners have made their loops.
+        self.threads: WeakKeyDictionary[Any, threading.Thread] = WeakKeyDictionary()
         self.is_registered = False
         self.force_exit: Any = None
 
@@ -92,6 +95,23 @@ class Runs:
         finally:
             self.runs.pop(loop, None)
             run.ended.set()
+
+    def note_loop(self, loop: Any) -> None:
+        """Take note that a runner in this thread runs `loop`, and will close it."""
+        self.threads[loop] = threading.current_thread()
+
+    def will_close(self, loop: Any) -> bool:
+        """Tell whether a runner ends `loop`: one that runs it, or has time for that.
+
+        Between two runs that has a thread for which the interpreter waits.
+        """
+        thread = self.threads.get(loop)
+        return loop in self.runs or (
+            thread is not None
+            and thread is not threading.main_thread()
+            and not thread.daemon
+            and thread.is_alive()
+        )
 
     def tell_at_exit(self) -> None:
         """Have the interpreter call `end` when it begins to exit."""

@@ -108,6 +108,39 @@ def test_nobody_else_ends_them_while_they_end(scenario, signum):
     assert outcome.is_silent
 
 
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_between_two_runs_a_loop_is_left_to_its_thread(scenario, signum):
+    body = """
+    async def first():
+        start("background", 0.05)
+        await asyncio.sleep(0)
+
+    def work():
+        with Runner() as runner:
+            runner.run(first())
+            begun.set()
+            main_has_ended.wait()
+            time.sleep(0.2)
+            runner.run(sleeper("second"))
+
+    async def main():
+        say()
+        try:
+            await sleeper("main")
+        finally:
+            main_has_ended.set()
+
+    main_has_ended = threading.Event()
+    threading.Thread(target=work).start()
+    begun.wait()
+    run(main())
+    """
+    outcome = scenario.interrupted(program(body), by=signum)
+    assert outcome.log == ["main", "second", "background", "atexit"]
+    assert outcome.tells(signum)
+    assert outcome.is_silent
+
+
 def test_one_in_a_pool_is_ended_when_the_main_thread_returns(scenario):
     body = """
     pool = ThreadPoolExecutor()
