@@ -1,4 +1,4 @@
-"""Signals that come while the process forks: none is lost, in the parent or the child.
+"""SIGTERM and its like, while the process forks: none is lost, here or in the child.
 
 A forked child begins with its parent's handlers, and there Python forgets what has come
 of signals so far. One that asks the child to end must not be answered before that has
@@ -39,7 +39,7 @@ class Forks:
         # Which of these each thread that forks has blocked.
         self.blocked: dict[int, set[int]] = {}
         # Those whose handlers are to be called once more.
-        self.put_off: list[Any] = []
+        self.again: list[Any] = []
 
     def begin(self) -> None:
         """Do what comes before a fork."""
@@ -53,20 +53,24 @@ class Forks:
     def end_in_parent(self) -> None:
         """Do what comes after it in the parent, and let handlers be called again."""
         self.unblock()
-        for function in self.after_in_parent:
-            function()
-        again = map(_thread.interrupt_main, self.put_off)
-        # Order matters: Python calls a handler after each of its own calls, and this
-        # makes none. So that comes when the fork is over.
-        _ = [*again]
+        try:
+            for function in self.after_in_parent:
+                function()
+        finally:
+            # Order matters: Python calls a handler after each of its own calls, and no
+            # such call follows. So that comes when the fork is over.
+            _ = [*map(_thread.interrupt_main, self.again)]
 
     def end_in_child(self) -> None:
         """Do what comes after it in the child."""
-        self.put_off.clear()
-        for function in self.after_in_child:
-            function()
-        self.unblock()
-        self.blocked.clear()
+        self.again.clear()
+        try:
+            for function in self.after_in_child:
+                function()
+        finally:
+            # Also after a Ctrl-C, which Python shows and drops.
+            self.unblock()
+            self.blocked.clear()
 
     def unblock(self) -> None:
         """Let come what has waited in this thread."""
@@ -92,8 +96,8 @@ def put_off(signum: int, frame: FrameType | None) -> bool:
     """
     while frame is not None:
         if frame.f_code in AT_FORKS:
-            forks.put_off.append(signum)
+            forks.again.append(signum)
             return True
         frame = frame.f_back
-    forks.put_off.clear()
+    forks.again.clear()
     return False

@@ -88,7 +88,7 @@ def stop_loops(ends: Callable[[threading.Thread], bool]) -> set[Any]:
 
 
 def is_driven_by_hand(loop: Any) -> bool:
-    """Tell whether no runner runs `loop`: that ends by itself at the exit."""
+    """Tell whether no runner has `loop`: that ends by itself at the exit."""
     return not all_runs.will_close(loop)
 
 

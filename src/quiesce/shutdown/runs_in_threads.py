@@ -66,7 +66,7 @@ class Runs:
 
     def __init__(self) -> None:
         self.runs: dict[Any, Run] = {}
-        # The threads in which runners have made their loops.
+        # The threads with runners for which the interpreter waits, by their loops.
         self.threads: WeakKeyDictionary[Any, threading.Thread] = WeakKeyDictionary()
         self.is_registered = False
         self.force_exit: Any = None
@@ -97,21 +97,19 @@ class Runs:
             run.ended.set()
 
     def note_loop(self, loop: Any) -> None:
-        """Take note that a runner in this thread runs `loop`, and will close it."""
-        self.threads[loop] = threading.current_thread()
+        """Take note that a runner in this thread runs `loop`, and will close it.
+
+        If it has time for that: it has none in a thread that is a daemon. The main
+        thread ends by itself what is left there.
+        """
+        thread = threading.current_thread()
+        if thread is not threading.main_thread() and not thread.daemon:
+            self.threads[loop] = thread
 
     def will_close(self, loop: Any) -> bool:
-        """Tell whether a runner ends `loop`: one that runs it, or has time for that.
-
-        Between two runs that has a thread for which the interpreter waits.
-        """
+        """Tell whether a runner in another thread runs `loop`, or will again."""
         thread = self.threads.get(loop)
-        return loop in self.runs or (
-            thread is not None
-            and thread is not threading.main_thread()
-            and not thread.daemon
-            and thread.is_alive()
-        )
+        return loop in self.runs or (thread is not None and thread.is_alive())
 
     def tell_at_exit(self) -> None:
         """Have the interpreter call `end` when it begins to exit."""
@@ -223,3 +221,4 @@ def ctrl_c_heard(began_at: float) -> Generator[Triggers]:
 all_runs = Runs()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=all_runs.runs.clear)
+    os.register_at_fork(after_in_child=all_runs.threads.clear)
