@@ -57,8 +57,8 @@ class LastAct:
         self.noted: int | None = None
         # Whether the process ends within a grace for another reason.
         self.is_bound = False
-        # Whether the interpreter joins threads, and a signal has cut that short.
-        self.is_joining = self.is_cut = False
+        # Whether the interpreter has begun to join threads, and a signal came then.
+        self.joins = self.is_cut = False
         # Whether the exit functions are being called.
         self.has_begun = False
         # What wakes the interpreter as it waits for threads.
@@ -124,7 +124,7 @@ class LastAct:
             if signum == signal.SIGINT:
                 process_wide.hurry(self.bound)
         else:
-            self.end_exit(signum)
+            self.end_exit(signum, frame)
 
     def come_closer(self) -> None:
         """Take note that the interpreter exits next."""
@@ -135,7 +135,7 @@ class LastAct:
             self.watch_joining()
         self.exits = True
         if self.noted is not None and not self.is_bound:
-            self.end_exit(self.noted)
+            self.end_exit(self.noted, None)
 
     def watch_joining(self) -> None:
         """See to it that a signal is heard while the interpreter joins threads."""
@@ -154,7 +154,7 @@ class LastAct:
 
     def note_joining(self) -> None:
         """Note that the interpreter joins threads from now on."""
-        self.is_joining = True
+        self.joins = True
 
     def begin(self) -> None:
         """Note that the exit functions are called now; do what comes before them."""
@@ -170,11 +170,11 @@ class LastAct:
             self.bound.wait()
             self.bound.runs_exit_functions = True
 
-    def end_exit(self, signum: int) -> None:
+    def end_exit(self, signum: int, frame: FrameType | None) -> None:
         """End the exit that goes on within the grace, and die of the signal then.
 
-        Called in the main thread, in the middle of a wait for threads or of an exit
-        function.
+        Called in the main thread, which is at `frame`: before the exit, in the middle
+        of a wait for threads or of an exit function.
         """
         self.die_of(signum)
         request.begin(signum)
@@ -182,11 +182,12 @@ class LastAct:
             # This one has its time, and so have those that follow.
             self.bound.begin(*asked_by(signum))
             self.bound.take_over_late()
-        elif self.is_joining:
+        elif (is_joining := joins_threads(frame)) or self.joins:
             # Not here: whoever joins may hold a lock that joining needs.
             self.bound.begin(*asked_by(signum))
             self.is_cut = True
-            raise JoiningCut
+            if is_joining:
+                raise JoiningCut
         else:
             self.end_loops()
             process_wide.bound_exit(*asked_by(signum))
@@ -194,6 +195,19 @@ class LastAct:
 
 class JoiningCut(BaseException):
     """Raised in the interpreter's wait for threads, which is gone through once more."""
+
+
+def joins_threads(frame: FrameType | None) -> bool:
+    """Tell whether `frame` is part of the interpreter's wait for threads.
+
+    From its very first instruction: nothing can be registered for that wait then, and
+    on 3.12 no thread be made.
+    """
+    # A debugger may have put its own in the place of that.
+    joining = getattr(threading._shutdown, "__code__", None)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
+    while frame is not None and frame.f_code is not joining:
+        frame = frame.f_back
+    return frame is not None
 
 
 def asked_by(signum: int) -> tuple[budget.Budget, Reason]:

@@ -96,11 +96,16 @@ SOME = 8
 MANY = 150
 
 
-def places(scenario, text, at_most):
-    """Return at most so many of the lines to which the program comes."""
+def all_places(scenario, text):
+    """Return the lines to which the program comes."""
     with scenario.start(text, environment={"QUIESCE_EXITS_LINES": "lines"}) as program:
         assert program.end().status == 0
-        lines = (program.folder / "lines").read_text().splitlines()
+        return (program.folder / "lines").read_text().splitlines()
+
+
+def places(scenario, text, at_most):
+    """Return at most so many of them."""
+    lines = all_places(scenario, text)
     return lines[:: -(-len(lines) // at_most)]
 
 
@@ -147,6 +152,33 @@ def test_a_signal_ends_an_unchanged_program_rightly(scenario, program, signum):
 @pytest.mark.parametrize("program", UNCHANGED)
 def test_it_does_so_at_many_more_lines(scenario, program, signum):
     check_unchanged(scenario, program, signum, MANY)
+
+
+@pytest.mark.ways("quiesce run")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_at_any_line_of_the_wait_for_threads_ends_that(scenario, signum):
+    text = """
+    import strikes
+
+    def stuck():
+        log("stuck")
+        while "QUIESCE_EXITS_STRIKE" in os.environ:
+            time.sleep(1)
+
+    atexit.register(stuck)
+    threading.Thread(target=time.sleep, args=[0.1]).start()
+    strikes.begin()
+    """
+    wait = [each for each in all_places(scenario, text) if "threading.py" in each]
+    assert wait
+    for place in wait:
+        strike = {"QUIESCE_EXITS_STRIKE": f"{int(signum)}:{place}"}
+        with scenario.start(text, grace=0.5, environment=strike) as program:
+            outcome = program.end()
+        assert outcome.log == ["struck", "stuck"], f"{place}: {outcome}"
+        assert " in stuck" in outcome.err, f"{place}: {outcome}"
+        assert "Exception ignored" not in outcome.err, f"{place}: {outcome}"
+        assert outcome.tells_force(signum), f"{place}: {outcome}"
 
 
 def check_run(scenario, program, signum, at_most):

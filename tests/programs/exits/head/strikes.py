@@ -1,8 +1,9 @@
 """Raises a signal at one line of quiesce's own Python code: ``strikes.begin()``.
 
-Which one and where is in ``QUIESCE_EXITS_STRIKE``, as ``signal:file:line``; "struck" is
-logged then. Without that the lines to which the program comes are written to the file
-that ``QUIESCE_EXITS_LINES`` names.
+Or at one of the function that the interpreter calls first as it exits. Which one and
+where is in ``QUIESCE_EXITS_STRIKE``, as ``signal:file:line``; "struck" is logged then.
+Without that the lines to which the program comes are written to the file that
+``QUIESCE_EXITS_LINES`` names.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import linecache
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from program_head import log
@@ -31,7 +33,7 @@ class Tracer:
         self.fd = None if path is None else os.open(path, flags, 0o600)
 
     def begin_frame(self, frame, _event, _argument):
-        return self.see if frame.f_code.co_filename.startswith(OURS) else None
+        return self.see if is_of_interest(frame.f_code) else None
 
     def see(self, frame, event, _argument):
         # Nobody hears of signals when the interpreter takes itself down. What comes out
@@ -52,6 +54,10 @@ class Tracer:
 
 # So that Ctrl-C is heard in a frame of ours, as it would be without a tracer.
 Tracer.see.__code__ = Tracer.see.__code__.replace(co_filename=OURS + "strikes.py")
+
+
+def is_of_interest(code) -> bool:
+    return code.co_filename.startswith(OURS) or code is threading._shutdown.__code__
 
 
 def line_of(frame) -> str:
