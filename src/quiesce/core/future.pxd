@@ -6,7 +6,7 @@ cdef class Future
 
 from quiesce.core cimport awaiting, cancel_request, native
 from quiesce.core.cancel_request cimport CancelRequest
-from quiesce.core.handle cimport Handle, make_handle, tell
+from quiesce.core.handle cimport Handle, make_handle, only_counts, tell
 from quiesce.core.ready cimport ReadyQueue
 
 
@@ -50,6 +50,8 @@ cdef class Future:
     cdef int fail(self, object exception) except -1
     cdef bint has_parts(self) noexcept
     cdef bint hand_out_parts(self, list rest) except -1
+    @cython.final
+    cdef bint is_only_counted(self) except -1
     cdef bint mark_cancelled(self, object msg) except -1
     cdef object failure(self)
     cdef object cancelled_error(self)

@@ -40,7 +40,7 @@ from quiesce.core import (
     native,
     shielding,
 )
-from quiesce.core.handle import Handle, make_handle, tell
+from quiesce.core.handle import Handle, make_handle, only_counts, tell
 from quiesce.core.other_tasks import WOKEN_STEP
 from quiesce.core.ready import ReadyQueue
 from quiesce.core.unretrieved import Unretrieved
@@ -378,6 +378,14 @@ class Future:
     def hand_out_parts(self, rest: list[Any]) -> bool:  # noqa: ARG002 - Gathering's
         """Put the pending ones of these on `rest`; return whether there are any."""
         return False
+
+    def is_only_counted(self) -> bool:
+        """Tell whether it matters to nobody who waits how the future ends."""
+        return (
+            self._more_callbacks is None
+            and self._first_context is TELL
+            and only_counts(self._first_callback)
+        )
 
     def mark_cancelled(self, msg: object) -> bool:
         """Go from pending to cancelled."""

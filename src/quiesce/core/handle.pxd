@@ -12,6 +12,7 @@ cdef class Handle:
     cdef readonly bint _cancelled
     cdef object __weakref__
     cdef int told(self, object future) except -1
+    cdef bint only_counts(self) noexcept
     cdef int run(self) except -1
 
 
@@ -21,6 +22,7 @@ cdef class ThreadSafeHandle(Handle):
 
 
 cpdef int tell(Handle handle, object future) except -1
+cpdef bint only_counts(Handle handle) except -1
 @cython.locals(handle=Handle)
 cpdef Handle make_handle(object callback, tuple args, object loop, object context)
 @cython.locals(handle=ThreadSafeHandle)

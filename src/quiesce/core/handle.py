@@ -103,6 +103,13 @@ class Handle:
         Only for handles that are kept by futures as themselves; others are not told.
         """
 
+    def only_counts(self) -> bool:
+        """Tell whether it matters to nobody how the futures end that keep this handle.
+
+        It does, but for a `countdown`.
+        """
+        return False
+
     def run(self) -> None:
         """Run the callback in its context; an error goes to the exception handler."""
         try:
@@ -150,6 +157,11 @@ class ThreadSafeHandle(Handle):
 def tell(handle: Handle, future: Any) -> None:
     """Let `handle` take note that `future` is done."""
     handle.told(future)
+
+
+def only_counts(handle: Handle) -> bool:
+    """Tell whether it matters not to `handle` how the futures end that keep it."""
+    return handle.only_counts()
 
 
 def make_handle(

@@ -298,7 +298,9 @@ class Task(Future):
         if self._among is not None:
             self._among.forget(self)
         if isinstance(error, CancelledError):
-            self._cancelled_exc = error
+            if not self.is_only_counted():
+                # With it go the frames of its traceback, and all that these hold.
+                self._cancelled_exc = error
             self.mark_cancelled(self._message)
         else:
             if self._status == native.PENDING:

@@ -41,6 +41,8 @@ def finish_round(sequence: Sequence) -> None:
             asking.waited_for,
             asking.next_moment(),
             enough=closes_idle_connections(sequence),
+            # Main's is what the run ends with.
+            drops_errors=sequence.main not in asking.waited_for,
         )
     if ended:
         report_failures(sequence)

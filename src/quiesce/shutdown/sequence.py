@@ -11,9 +11,9 @@ and never the sequence.
 from __future__ import annotations
 
 import time
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+from quiesce.core.countdown import count_down
 from quiesce.core.failures import failed_at_the_end, running_while_handled
 from quiesce.core.task_factory import task_in_spite_of_it
 from quiesce.loop import Loop
@@ -36,31 +36,6 @@ if TYPE_CHECKING:
 # Seconds between two looks at what no callback tells of: at first, and at most.
 FIRST_LOOK = 0.005
 LONGEST_LOOK = 0.1
-
-
-class Countdown:
-    """Ends the loop's turn when the last of some futures is done.
-
-    `all_done` is a future of the loop for that.
-    """
-
-    __slots__ = ("all_done", "left", "loop")
-
-    def __init__(self, loop: Any, futures: Collection[Any]) -> None:
-        self.loop = loop
-        self.all_done = loop.create_future()
-        self.left = len(futures)
-        # One for all: by itself each would get a copy of its own.
-        context = copy_context()
-        for future in futures:
-            future.add_done_callback(self, context=context)
-
-    def __call__(self, _: Any) -> None:
-        """Count one that is done."""
-        self.left -= 1
-        if not self.left:
-            self.all_done.set_result(None)
-            self.loop.stop()
 
 
 class Sequence:
@@ -192,13 +167,15 @@ class Sequence:
         until: float,
         *,
         enough: Callable[[], bool] | None = None,
+        drops_errors: bool = False,
     ) -> bool:
         """Run the loop until all `futures` are done; tell whether they are.
 
         It ends before that at the moment `until`, at a hurry, or when `enough()`, which
-        is asked from time to time, says so.
+        is asked from time to time, says so. With `drops_errors` tasks for which nobody
+        else waits do not keep the error with which they were cancelled.
         """
-        all_done = Countdown(self.loop, futures).all_done
+        all_done = count_down(self.loop, futures, drops_errors).all_done
         # A task's traceback holds this frame: see `asking`.
         del futures
         hurried = self.hurried

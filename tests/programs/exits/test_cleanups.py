@@ -428,6 +428,38 @@ def test_debug_mode_ends_as_ever(scenario, signum):
     assert outcome.is_silent
 
 
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_what_a_task_held_is_let_go_although_the_program_holds_the_task(
+    scenario, signum
+):
+    text = """
+    import weakref
+
+    class Resource:
+        pass
+
+    async def uses():
+        resource = Resource()
+        weakref.finalize(resource, log, "let go")
+        await asyncio.sleep(3600)
+
+    tasks = []
+
+    async def main():
+        tasks.append(asyncio.create_task(uses()))
+        start("background", 0.1)
+        await asyncio.sleep(0)
+        say()
+        await sleeper("main")
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, by=signum)
+    assert outcome.log == ["main", "let go", "background"]
+    assert outcome.tells(signum)
+    assert outcome.is_silent
+
+
 def test_a_failing_cleanup_keeps_no_other_from_its_own(scenario):
     text = """
     async def fails(name):

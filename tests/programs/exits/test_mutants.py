@@ -127,6 +127,11 @@ FAILS = {
         "a_cleanup_that_never_ends_is_forced_with_status_70",
         {"end": "return"},
     ),
+    "errors of who was cancelled are kept": (
+        "cleanups",
+        "what_a_task_held_is_let_go_although_the_program_holds_the_task",
+        {"signum": TERM},
+    ),
     "tasks that nobody holds are lost": (
         "the_rest",
         "nobody_needs_to_hold_a_task_for_its_cleanup_to_run",

@@ -147,6 +147,57 @@ run(main())
     assert outcome.tells(signal.Signals[reason])
 
 
+def test_who_awaits_a_task_that_the_end_has_cancelled_sees_where_it_was(scenario):
+    text = """
+    import traceback
+
+    async def waits():
+        await asyncio.sleep(3600)
+
+    async def awaits(task):
+        try:
+            await task
+        except asyncio.CancelledError as error:
+            frames = traceback.extract_tb(error.__traceback__)
+            log([each.name for each in frames if each.filename == __file__])
+
+    async def main():
+        asyncio.create_task(awaits(asyncio.create_task(waits())))
+        await asyncio.sleep(0)
+        say()
+        await asyncio.sleep(3600)
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    assert outcome.log == ["['awaits', 'waits']"]
+
+
+def test_who_asks_later_hears_it_too(scenario):
+    text = """
+    import traceback
+
+    tasks = []
+
+    async def main():
+        tasks.append(asyncio.create_task(asyncio.sleep(3600)))
+        say()
+        await asyncio.sleep(3600)
+
+    @atexit.register
+    def asks():
+        try:
+            tasks[0].result()
+        except asyncio.CancelledError:
+            traceback.print_exc()
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    assert outcome.err.count("Cancelled by the end (SIGTERM), ") == 1
+    assert outcome.tells(signal.SIGTERM)
+
+
 STUBBORN = """
 async def stubborn():
     while True:

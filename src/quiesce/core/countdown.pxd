@@ -1,0 +1,17 @@
+cimport cython
+from quiesce.core.future cimport Future
+from quiesce.core.handle cimport Handle
+from quiesce.core.task cimport Task
+
+
+cdef class Countdown(Handle):
+    cdef readonly object all_done
+    cdef readonly Py_ssize_t left
+    cdef bint drops_errors
+    cdef bint only_counts(self) noexcept
+    cdef int run(self) except -1
+
+
+cdef bint kept_by_ours(Countdown countdown, Future future) except -1
+@cython.locals(countdown=Countdown)
+cpdef Countdown count_down(object loop, object futures, bint drops_errors)

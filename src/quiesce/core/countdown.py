@@ -1,0 +1,83 @@
+"""Waiting for the last of many, for who ends a program: it asks none how it ended.
+
+Futures of ours keep a `Countdown` as they keep a task that awaits them: it is queued as
+itself, once for each that is done. Others call it.
+"""
+
+# asyncio's inner names have no types, and neither have fields that only the .pxd knows.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false
+from __future__ import annotations
+
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from quiesce.core.future import Future
+from quiesce.core.handle import Handle
+from quiesce.core.task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+
+class Countdown(Handle):
+    """Ends the loop's turn when the last of some futures is done.
+
+    `all_done` is a future of the loop for that.
+    """
+
+    __slots__ = ("all_done", "drops_errors", "left")
+
+    @property
+    def _wakeup(self) -> Countdown:
+        return self
+
+    def __call__(self, _: Any) -> None:
+        """Count one that is not ours."""
+        self.run()
+
+    def only_counts(self) -> bool:
+        """Tell whether tasks may forget with which error they were cancelled."""
+        return self.drops_errors
+
+    def run(self) -> None:
+        """Count one that is done."""
+        self.left -= 1
+        if self.left == 0:
+            self.all_done.set_result(None)
+            self._loop.stop()
+
+
+def count_down(loop: Any, futures: Collection[Any], drops_errors: bool) -> Countdown:
+    """Return what counts `futures` of `loop`, of whatever make.
+
+    With `drops_errors` a task of ours for which nobody else waits does not keep the
+    error with which it was cancelled. Who asks later for it gets a new one.
+    """
+    countdown = Countdown.__new__(Countdown)
+    countdown._callback = None
+    countdown._args = None
+    countdown._context = None
+    countdown._loop = loop
+    countdown._source_traceback = None
+    countdown._repr = None
+    countdown._cancelled = False
+    countdown.all_done = loop.create_future()
+    countdown.drops_errors = drops_errors
+    countdown.left = len(futures)
+    # One for all: by itself each would get a copy of its own.
+    context = copy_context()
+    for future in futures:
+        exact = type(future) is Task or type(future) is Future
+        if not (exact and kept_by_ours(countdown, future)):
+            future.add_done_callback(countdown, context=context)
+    return countdown
+
+
+def kept_by_ours(countdown: Countdown, future: Future) -> bool:
+    """Let a future that is ours keep it; return False if its loop is not ours."""
+    if future._ready is None:
+        return False
+    future.tell_when_done(countdown)
+    return True
