@@ -42,7 +42,7 @@ def finish_round(sequence: Sequence) -> None:
             asking.next_moment(),
             enough=closes_idle_connections(sequence),
             # Main's is what the run ends with.
-            drops_errors=sequence.main not in asking.waited_for,
+            drops_errors=sequence.main not in asking.left,
         )
     if ended:
         report_failures(sequence)
