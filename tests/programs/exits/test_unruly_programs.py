@@ -310,7 +310,8 @@ def test_a_signal_that_a_thread_waits_for_is_left_to_that_thread(scenario):
     assert outcome.is_silent
 
 
-def test_a_signal_that_main_waits_for_goes_to_no_thread_of_quiesces(scenario):
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_that_main_waits_for_goes_to_no_thread_of_quiesces(scenario, signum):
     text = """
     async def main():
         if not os.fork():
@@ -323,16 +324,16 @@ def test_a_signal_that_main_waits_for_goes_to_no_thread_of_quiesces(scenario):
         begun = time.monotonic()
         while time.monotonic() < begun + 0.05:
             pass
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-        os.kill(os.getpid(), signal.SIGTERM)
-        heard = signal.sigtimedwait([signal.SIGTERM], 10)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [{signum}])
+        os.kill(os.getpid(), {signum})
+        heard = signal.sigtimedwait([{signum}], 10)
         log(signal.Signals(heard.si_signo).name)
 
     sys.setswitchinterval(3600)
     run(main())
     """
-    outcome = scenario.ended(text)
-    assert (outcome.log, outcome.status) == (["SIGTERM"], 0)
+    outcome = scenario.ended(text.replace("{signum}", str(int(signum))))
+    assert (outcome.log, outcome.status) == ([signum.name], 0)
     assert outcome.is_silent
 
 
