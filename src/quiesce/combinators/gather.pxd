@@ -1,7 +1,7 @@
 cimport cython
 from quiesce.core cimport cancellation, native
 from quiesce.core.future cimport Future
-from quiesce.core.handle cimport Handle
+from quiesce.core.handle cimport Handle, begin_notice
 from quiesce.core.scheduler cimport Scheduler, make_task
 from quiesce.core.task cimport Task
 
@@ -36,8 +36,8 @@ cdef class ChildNotice(Handle):
 cdef Gathering new_gathering(object loop, list children, bint keeps_errors)
 @cython.locals(notice=ChildNotice)
 cdef ChildNotice new_notice(Gathering gathering)
+@cython.locals(ours=Future)
 cdef int leave_notice(ChildNotice notice, object child) except -1
-cdef bint kept_by_ours(ChildNotice notice, Future child) except -1
 cdef object error_of(object child)
 cdef int report_sibling(object child) except -1
 cdef bint succeeded(Future future) except -1

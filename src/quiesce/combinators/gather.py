@@ -20,7 +20,7 @@ from typing import Any
 from quiesce.combinators.ensure_future import ensure_future, loop_of
 from quiesce.core import cancellation, failures, native
 from quiesce.core.future import Future
-from quiesce.core.handle import Handle
+from quiesce.core.handle import Handle, begin_notice
 from quiesce.core.scheduler import Scheduler, make_task
 from quiesce.core.task import Task
 
@@ -147,13 +147,7 @@ def new_gathering(loop: Any, children: list[Any], keeps_errors: bool) -> Gatheri
 def new_notice(gathering: Gathering) -> ChildNotice:
     """Make what the children of `gathering` keep."""
     notice = ChildNotice.__new__(ChildNotice)
-    notice._callback = None
-    notice._args = None
-    notice._context = None
-    notice._loop = gathering._loop
-    notice._source_traceback = None
-    notice._repr = None
-    notice._cancelled = False
+    begin_notice(notice, gathering._loop)
     notice.gathering = gathering
     notice.done = []
     notice.passed_on = 0
@@ -163,16 +157,9 @@ def new_notice(gathering: Gathering) -> ChildNotice:
 def leave_notice(notice: ChildNotice, child: Any) -> None:
     """Let `child` keep `notice`."""
     exact = type(child) is Task or type(child) is Future
-    if not (exact and kept_by_ours(notice, child)):
+    ours = child if exact else None
+    if ours is None or not ours.tell_when_done(notice):
         child.add_done_callback(notice)
-
-
-def kept_by_ours(notice: ChildNotice, child: Future) -> bool:
-    """Let a child that is ours keep `notice`; return False if its loop is not ours."""
-    if child._ready is None:
-        return False
-    child.tell_when_done(notice)
-    return True
 
 
 def error_of(child: Any) -> BaseException | None:

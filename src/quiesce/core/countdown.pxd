@@ -1,6 +1,6 @@
 cimport cython
 from quiesce.core.future cimport Future
-from quiesce.core.handle cimport Handle
+from quiesce.core.handle cimport Handle, begin_notice
 from quiesce.core.task cimport Task
 
 
@@ -12,6 +12,5 @@ cdef class Countdown(Handle):
     cdef int run(self) except -1
 
 
-cdef bint kept_by_ours(Countdown countdown, Future future) except -1
-@cython.locals(countdown=Countdown)
+@cython.locals(countdown=Countdown, ours=Future)
 cpdef Countdown count_down(object loop, object futures, bint drops_errors)

@@ -14,7 +14,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core.future import Future
-from quiesce.core.handle import Handle
+from quiesce.core.handle import Handle, begin_notice
 from quiesce.core.task import Task
 
 if TYPE_CHECKING:
@@ -56,13 +56,7 @@ def count_down(loop: Any, futures: Collection[Any], drops_errors: bool) -> Count
     error with which it was cancelled. Who asks later for it gets a new one.
     """
     countdown = Countdown.__new__(Countdown)
-    countdown._callback = None
-    countdown._args = None
-    countdown._context = None
-    countdown._loop = loop
-    countdown._source_traceback = None
-    countdown._repr = None
-    countdown._cancelled = False
+    begin_notice(countdown, loop)
     countdown.all_done = loop.create_future()
     countdown.drops_errors = drops_errors
     countdown.left = len(futures)
@@ -70,14 +64,7 @@ def count_down(loop: Any, futures: Collection[Any], drops_errors: bool) -> Count
     context = copy_context()
     for future in futures:
         exact = type(future) is Task or type(future) is Future
-        if not (exact and kept_by_ours(countdown, future)):
+        ours = future if exact else None
+        if ours is None or not ours.tell_when_done(countdown):
             future.add_done_callback(countdown, context=context)
     return countdown
-
-
-def kept_by_ours(countdown: Countdown, future: Future) -> bool:
-    """Let a future that is ours keep it; return False if its loop is not ours."""
-    if future._ready is None:
-        return False
-    future.tell_when_done(countdown)
-    return True

@@ -40,7 +40,7 @@ cdef class Future:
     cdef int attach(self, object loop) except -1
     cdef int wait_for_it(self, object waiter, object context) except -1
     @cython.final
-    cdef int tell_when_done(self, Handle handle) except -1
+    cdef bint tell_when_done(self, Handle handle) except -1
     @cython.final
     cdef int schedule_callbacks(self) except -1
     @cython.final

@@ -300,9 +300,15 @@ class Future:
         else:
             self._more_callbacks.append((waiter, context))
 
-    def tell_when_done(self, handle: Handle) -> None:
-        """Queue `handle` as itself once there is an outcome, and tell it whose."""
+    def tell_when_done(self, handle: Handle) -> bool:
+        """Queue `handle` as itself once there is an outcome, and tell it whose.
+
+        Returns False, and keeps nothing, if the future's loop is not ours.
+        """
+        if self._ready is None:  # pyright: ignore[reportUnnecessaryComparison]
+            return False
         self.wait_for_it(handle, TELL)
+        return True
 
     def schedule_callbacks(self) -> None:
         """Queue everybody who waits, in the order in which they came."""

@@ -27,4 +27,5 @@ cpdef bint only_counts(Handle handle) except -1
 cpdef Handle make_handle(object callback, tuple args, object loop, object context)
 @cython.locals(handle=ThreadSafeHandle)
 cpdef ThreadSafeHandle make_thread_safe_handle(object callback, tuple args, object loop, object context)
+cpdef int begin_notice(Handle handle, object loop) except -1
 cdef inline int begin_handle(Handle handle, object callback, tuple args, object loop, object context) except -1

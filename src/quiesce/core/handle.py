@@ -189,6 +189,11 @@ def make_thread_safe_handle(
     return handle
 
 
+def begin_notice(handle: Handle, loop: Any) -> None:
+    """Fill in a new handle that calls nothing but itself: of a class of its own."""
+    begin_handle(handle, None, None, loop, None)
+
+
 def begin_handle(
     handle: Handle,
     callback: Callable[..., object],

@@ -1,7 +1,7 @@
 """Raises a signal at one line of quiesce's own Python code: ``strikes.begin()``.
 
-Or at one of the function that the interpreter calls first as it exits. Which one and
-where is in ``QUIESCE_EXITS_STRIKE``, as ``signal:file:line``; "struck" is logged then.
+Or at one line of what the interpreter calls first as it exits. Which signal and where
+is in ``QUIESCE_EXITS_STRIKE``, as ``signal:file:line``; "struck" is logged then.
 Without that the lines to which the program comes are written to the file that
 ``QUIESCE_EXITS_LINES`` names.
 """
