@@ -9,7 +9,7 @@ import pytest
 
 import quiesce
 from quiesce.cli.main import main
-from tests.programs.children import QUIESCE_RUN, Child, interrupted, outcome_of
+from tests.programs.children import PYTHON, QUIESCE_RUN, Child, interrupted, outcome_of
 
 APP = """
 import asyncio, sys
@@ -127,6 +127,64 @@ def test_help_names_every_way_to_run(capsys):
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
     assert all(word in out for word in ("FILE", "-m", "-c", "FUNCTION", "doctor"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["-h", "help run", "run --help", "run -h", "run --grace 3 -h x", "doctor --help"],
+)
+def test_help_is_printed_wherever_it_is_asked_for(words):
+    outcome = outcome_of(*PYTHON, "-m", "quiesce", *words.split())
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.out[0].startswith("usage: quiesce run ")
+
+
+def test_help_names_what_a_file_may_be_and_each_environment_variable(capsys):
+    main(["run", "--help"])
+    out = capsys.readouterr().out
+    assert "__main__.py, or - for stdin" in out
+    for name in ("QUIESCE_GRACE", "QUIESCE_REPORT", "QUIESCE_WATCHDOG_MS"):
+        assert name in out
+
+
+@pytest.mark.parametrize("option", ["-h", "--help", "--grace"])
+def test_an_option_behind_the_file_is_the_programs_own(folder, option):
+    (folder / "says.py").write_text("import sys; print(sys.argv[1:])\n")
+    outcome = outcome_of(*QUIESCE_RUN, "says.py", option, folder=folder)
+    assert (outcome.status, outcome.out) == (0, [f"['{option}']"])
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "in_program", "seconds"),
+    [
+        ([], None, "", 8.0),
+        ([], "3", "", 3.0),
+        (["--grace", "2"], "3", "", 2.0),
+        (["--grace", "2"], "3", "grace=1", 1.0),
+    ],
+)
+def test_of_several_graces_the_nearest_to_the_program_counts(
+    folder, monkeypatch, words, variable, in_program, seconds
+):
+    monkeypatch.delenv("QUIESCE_GRACE", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("QUIESCE_GRACE", variable)
+    (folder / "says.py").write_text(
+        "import asyncio, quiesce\n"
+        "def show(report):\n"
+        "    print(report['grace'])\n"
+        f"quiesce.run(asyncio.sleep(0), report=show, {in_program})\n"
+    )
+    outcome = outcome_of(*QUIESCE_RUN, *words, "says.py", folder=folder)
+    assert (outcome.status, outcome.out) == (0, [str(seconds)])
+
+
+@pytest.mark.parametrize("grace", ["0", "-1", "soon", "nan"])
+def test_a_bad_grace_is_told_before_the_program_begins(folder, grace):
+    outcome = outcome_of(*QUIESCE_RUN, "--grace", grace, "app.py", folder=folder)
+    assert (outcome.status, outcome.out) == (2, [])
+    words = f"--grace must be a number of seconds above 0, not {grace!r}"
+    assert outcome.err == f"quiesce: {words}\n"
 
 
 def test_no_word_at_all_is_answered_with_the_usage(capsys):

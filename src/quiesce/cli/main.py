@@ -10,21 +10,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from quiesce.cli.problem import Problem
+from quiesce.cli.usage import USAGE, show_usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-USAGE = """\
-usage: quiesce run [--grace SECONDS] FILE [ARGUMENT ...]
-       quiesce run [--grace SECONDS] -m MODULE [ARGUMENT ...]
-       quiesce run [--grace SECONDS] -c CODE [ARGUMENT ...]
-       quiesce run [--grace SECONDS] PACKAGE.MODULE:FUNCTION [ARGUMENT ...]
-       quiesce doctor
-       quiesce --help | --version
-
-run     runs an asyncio program, as it is, on quiesce's loop, and ends it rightly
-doctor  says what is installed and what is missing
-"""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -47,13 +36,12 @@ def obey(words: list[str]) -> int:
             from quiesce.cli.run import run
 
             return run(rest)
+        case ["-h" | "--help" | "help", *_] | ["doctor", "-h" | "--help", *_]:
+            return show_usage()
         case ["doctor"]:
             from quiesce.cli.doctor import doctor
 
             return doctor()
-        case ["-h" | "--help"] | ["help"]:
-            print(USAGE, end="")
-            return 0
         case ["-V" | "--version"]:
             import quiesce
 

@@ -19,8 +19,9 @@ from quiesce.cli.failure import show
 from quiesce.cli.last_act import LastAct
 from quiesce.cli.problem import Problem
 from quiesce.cli.target import Target, enter, find
+from quiesce.cli.usage import show_usage
 from quiesce.core import unretrieved
-from quiesce.core.running import all_tasks, loops
+from quiesce.core.running import all_of, all_tasks, loops
 from quiesce.errors import Terminated
 from quiesce.shutdown import budget, watchdog
 from quiesce.shutdown.loops_in_threads import is_driven_by_hand, stop_loops
@@ -39,8 +40,12 @@ def run(words: list[str]) -> int:
 
     Returns 0 if it ran to its end and 1 after an exception, whose traceback was shown.
     By SystemExit and by a signal the process ends as it would have under ``python``.
+    Where the words ask for help instead, that is printed.
     """
-    target, arguments = find(without_options(words))
+    words = without_options(words)
+    if words[:1] in (["-h"], ["--help"]):
+        return show_usage()
+    target, arguments = find(words)
     check_environment()
     enter(target.folder, [target.name, *arguments])
     # Order matters: exit functions are called last registered first, and this one is to
@@ -238,8 +243,9 @@ def left_loops(in_use: set[Any]) -> list[Any]:
     """
     return [
         loop
-        for loop in loops - in_use
-        if not (loop.is_closed() or loop.is_running() or watchdog.is_watched(loop))
+        for loop in all_of(loops)
+        if loop not in in_use
+        and not (loop.is_closed() or loop.is_running() or watchdog.is_watched(loop))
         and is_driven_by_hand(loop)
         and all_tasks(loop)
     ]

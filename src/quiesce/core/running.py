@@ -24,19 +24,33 @@ import gc
 import sys
 import threading
 from asyncio import tasks as asyncio_tasks
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+T = TypeVar("T")
 
 # The current task of each loop, where asyncio keeps it in a dictionary (3.11 to 3.13).
 current_tasks: dict[Any, Any] | None = (
     asyncio_tasks._current_tasks if sys.version_info < (3, 14) else None
 )
 
-# Every loop of ours that is alive.
+# Every loop of ours that is alive; `all_of` lists them.
 loops: WeakSet[Any] = WeakSet()
+
+
+def all_of(weak: Iterable[T]) -> list[T]:
+    """Return what is in a weak set or among a weak dictionary's keys, in any thread.
+
+    Another one may add to it meanwhile, which ends an iteration.
+    """
+    while True:
+        try:
+            return list(weak)
+        except RuntimeError:
+            continue
 
 
 def swap_current_task(loop: Any, task: Any) -> Any:
@@ -63,7 +77,7 @@ class TasksOfAllLoops(WeakSet[Any]):
     def __iter__(self) -> Iterator[Any]:
         yield from WeakSet.__iter__(self)
         if not getattr(asks_for, "others", False):
-            for loop in list(loops):
+            for loop in all_of(loops):
                 yield from loop.pending_tasks.all()
 
 

@@ -17,6 +17,7 @@ from types import BuiltinMethodType
 from typing import Any
 
 from quiesce.core import failures, running
+from quiesce.core.handle import Handle, only_counts
 
 # So many are remembered before those that were retrieved are let go.
 FIRST_LIMIT = 64
@@ -88,9 +89,18 @@ class Unretrieved:
 def waits(waiters: Any) -> bool:
     """Tell whether one of these callbacks may ask for the outcome.
 
-    ``set.discard``, with which programs hold their background tasks, does not.
+    ``set.discard``, with which programs hold their background tasks, does not, nor does
+    what waits for the last of many at the end.
     """
-    return any(type(callback) is not BuiltinMethodType for callback, _ in waiters or ())
+    return any(
+        type(callback) is not BuiltinMethodType and not is_countdown(callback)
+        for callback, _ in waiters or ()
+    )
+
+
+def is_countdown(callback: Any) -> bool:
+    """Tell whether `callback` only counts those that are done, as the end does."""
+    return isinstance(callback, Handle) and only_counts(callback)
 
 
 def is_unretrieved(future: Any) -> bool:
@@ -107,7 +117,7 @@ def report(future: Any, how: Any) -> None:
 
 def report_all() -> None:
     """Report what no loop has reported: the interpreter ends."""
-    for loop in list(running.loops):
+    for loop in running.all_of(running.loops):
         loop.report_unretrieved()
 
 

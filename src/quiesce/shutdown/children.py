@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from quiesce.core.running import all_of
 from quiesce.loop import Loop
 
 
@@ -12,7 +13,7 @@ def running(loop: Any) -> list[Any]:
     """Return the transports of the children that have not ended."""
     if not isinstance(loop, Loop):
         return []
-    return [child for child in loop.children if child.get_returncode() is None]
+    return [child for child in all_of(loop.children) if child.get_returncode() is None]
 
 
 def is_on_its_own(child: Any) -> bool:

@@ -11,6 +11,8 @@ from asyncio import events
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from quiesce.core.running import all_of
+
 if TYPE_CHECKING:
     from typing import Protocol
 
@@ -56,8 +58,8 @@ def end_of(loop: Any) -> End | None:
     """Return the end of `loop`, if it has begun; of any open one, if that is None."""
     if loop is not None:
         return ENDS.get(loop)
-    ends = list(ENDS.items())
-    return next((end for each, end in ends if not each.is_closed()), None)
+    open_ones = (each for each in all_of(ENDS) if not each.is_closed())
+    return next((ENDS[each] for each in open_ones if each in ENDS), None)
 
 
 def current() -> End | None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import atexit
 import errno
+import functools
 import os
 import signal
 import stat
 import sys
 import threading
-from typing import Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Seconds for exit functions and unread output, where the process must go.
 LAST_ACTS = 0.4
@@ -96,15 +100,23 @@ def has_no_reader(stream: TextIO, error: OSError) -> bool:
     return error.errno == errno.EIO and stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)
 
 
-def keep_quiet(interrupt: BaseException) -> None:
+def keep_quiet(interrupt: KeyboardInterrupt) -> None:
     """Show no traceback of `interrupt`, if nobody catches it."""
-    shown_by = sys.excepthook
+    interrupt._is_kept_quiet = True  # pyright: ignore[reportAttributeAccessIssue]
+    hook = sys.excepthook
+    if getattr(hook, "func", None) is not show_unless_quiet:
+        sys.excepthook = functools.partial(show_unless_quiet, hook)
 
-    def show(kind: type[BaseException], error: BaseException, place: Any) -> None:
-        if error is not interrupt:
-            shown_by(kind, error, place)
 
-    sys.excepthook = show
+def show_unless_quiet(
+    show: Callable[..., object],
+    kind: type[BaseException],
+    error: BaseException,
+    place: Any,
+) -> None:
+    """Let `show` show what is not to be kept quiet."""
+    if not getattr(error, "_is_kept_quiet", False):
+        show(kind, error, place)
 
 
 def leave(status: int, signum: int | None = None) -> NoReturn:

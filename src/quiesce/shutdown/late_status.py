@@ -25,7 +25,9 @@ def keep() -> None:
     """Exit with the status that the run says, unless its exit function catches it."""
     # Order matters: the hook that was there is called by this one.
     # So does that nothing is looked up in this module, which may be gone by then.
-    sys.unraisablehook = functools.partial(note, sys.unraisablehook, NOTED)
+    hook = sys.unraisablehook
+    if getattr(hook, "func", None) is not note:
+        sys.unraisablehook = functools.partial(note, hook, NOTED)
 
 
 def hide(kind: type[BaseException]) -> object:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from quiesce.core.running import loops
+from quiesce.core.running import all_of, loops
 from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.threads import join_until
 
@@ -75,7 +75,7 @@ def stop_loops(ends: Callable[[threading.Thread], bool]) -> set[Any]:
     """
     loops_in_threads.ends.append(ends)
     asked: dict[Any, threading.Thread] = {}
-    for loop in list(loops):
+    for loop in all_of(loops):
         thread = thread_of(loop)
         if thread is None or not is_driven_by_hand(loop) or not ends(thread):
             continue

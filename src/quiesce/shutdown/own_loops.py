@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from typing import Any
 
 from quiesce.core import runs
@@ -62,23 +63,21 @@ class OwnLoops:
             return
         self.threshold = seconds
         thread_id = threading.get_ident()
-        for known in self.known:
-            if known.pulse.loop is loop and known.thread_id == thread_id:
+        for known in self.known.copy():
+            if known.pulse.loop is not loop:
+                continue
+            if known.thread_id == thread_id:
                 break
+            self.discard(known)
         else:
-            others = [
-                known
-                for known in self.known
-                if not known.is_over() and known.pulse.loop is not loop
-            ]
-            self.known = [*others, OwnLoop(loop)]
+            self.known.append(OwnLoop(loop))
         # A fork may have left it behind.
         if self.thread not in RUNNING:
             self.thread.start()
 
     def start_in_next_iteration(self, _: WatchThread) -> None:
         """Look again when the fork that goes on is over: see `Watchdog`."""
-        for known in self.known:
+        for known in self.known.copy():
             loop = known.pulse.loop
             if loop is not None and loop.is_running():
                 try:
@@ -92,9 +91,17 @@ class OwnLoops:
         """Know of none, in a forked child: its parent's do not run there."""
         self.known = []
 
+    def discard(self, known: OwnLoop) -> None:
+        """Know of one loop no longer; in whatever thread."""
+        with suppress(ValueError):
+            self.known.remove(known)
+
     def look(self) -> float:
         """Look at all of them; return when to look next. In the thread."""
-        blocked = [known.look(self.threshold) for known in self.known]
+        for known in self.known.copy():
+            if known.is_over():
+                self.discard(known)
+        blocked = [known.look(self.threshold) for known in self.known.copy()]
         return min(
             (pause_before_next_look(each, self.threshold) for each in blocked),
             default=self.threshold,
