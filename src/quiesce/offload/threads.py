@@ -13,13 +13,14 @@ import warnings
 from asyncio import events, futures
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from quiesce.offload.worker_pool import BusyWorker
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor, ThreadPoolExecutor
 
     from quiesce.core.future import Future
     from quiesce.offload.thread_pool import ThreadPool
-    from quiesce.offload.worker_pool import BusyWorker
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -150,9 +151,21 @@ class DefaultExecutor:
             pool.shutdown(wait=False)
 
     def busy(self) -> list[BusyWorker]:
-        """Return the threads of the loop's own pool that have not finished."""
+        """Return the threads of the pool that have not finished.
+
+        Those of a pool that the program has made are known once that is shut down: then
+        the idle ones have ended.
+        """
         busy = getattr(self.pool, "busy", None)
-        return [] if busy is None else busy()
+        if busy is not None:
+            return busy()
+        if not getattr(self.pool, "_shutdown", False):
+            return []
+        return [
+            BusyWorker(thread.name, thread.ident, None, None)
+            for thread in getattr(self.pool, "_threads", ())
+            if thread.is_alive()
+        ]
 
     def give_up(self) -> None:
         """Let the process end without the threads that are busy: time is up."""

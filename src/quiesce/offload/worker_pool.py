@@ -22,8 +22,10 @@ class BusyWorker(NamedTuple):
     name: str
     ident: int
     """The thread's, as `threading.get_ident` gives it."""
-    function: Callable[..., Any]
-    """What it was asked to call, without the context and arguments wrapped around."""
+    function: Callable[..., Any] | None
+    """What it was asked to call, without the context and arguments wrapped around.
+
+    None if its pool does not tell."""
     frame: FrameType | None
     """Where it is now; None if it has just begun or ended."""
 

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from quiesce.loop import Loop
-from quiesce.shutdown import children, connections, processes, rounds
+from quiesce.shutdown import children, connections, processes, rounds, threads
 from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.task_state import is_cleanup
 
@@ -119,8 +119,9 @@ def end_pool(sequence: Sequence, until: float) -> None:
         ask_awaited_children(sequence)
         wait_until(sequence, ending.done, until, [ending])
     sequence.end_task(ending)
-    if loop.executor.busy():
+    if busy := loop.executor.busy():
         loop.executor.give_up()
+        threads.give_up(worker.ident for worker in busy)
 
 
 def ask_awaited_children(sequence: Sequence) -> None:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # Seconds between two looks at a thread that cannot be joined.
 PAUSE = 0.005
+
+GIVEN_UP: WeakSet[threading.Thread] = WeakSet()
 
 
 def join_until(thread: threading.Thread, moment: float) -> None:
@@ -27,13 +33,13 @@ def threads_left() -> list[threading.Thread]:
     return [
         thread
         for thread in threading.enumerate()
-        if not thread.daemon and thread is not own and not is_given_up(thread)
+        if not thread.daemon and thread is not own and thread not in GIVEN_UP
     ]
 
 
 def threads_given_up() -> list[threading.Thread]:
     """Return the threads of loops that their end has named and given up."""
-    return [thread for thread in threading.enumerate() if is_given_up(thread)]
+    return [thread for thread in threading.enumerate() if thread in GIVEN_UP]
 
 
 def daemons() -> list[threading.Thread]:
@@ -41,6 +47,7 @@ def daemons() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.daemon]
 
 
-def is_given_up(thread: Any) -> bool:
-    """Tell whether a thread is a loop's, whose end has given it up."""
-    return getattr(getattr(thread, "pool", None), "given_up", False) is True
+def give_up(idents: Iterable[int]) -> None:
+    """Note that the end of a loop does not wait for these threads any longer."""
+    given_up = set(idents)
+    GIVEN_UP.update(each for each in threading.enumerate() if each.ident in given_up)

@@ -247,3 +247,31 @@ def test_one_used_in_a_with_block_is_finished_with_main(scenario):
     assert outcome.log == ["done", "main", "atexit"]
     assert outcome.status == 0
     assert outcome.is_silent
+
+
+def test_a_thread_of_the_loops_pool_that_the_program_made_is_named_and_left(scenario):
+    begin = """
+    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="mine"))
+    loop.run_in_executor(None, never)
+    until_begun()
+    """
+    with scenario.start(program(begin, end="say()"), grace=GRACE) as running:
+        running.wait_for("ready")
+        outcome = running.end()
+        assert f"program.py:{running.line_of('stuck here')}" in outcome.err
+    assert outcome.err.count("quiesce:   thread 'mine_0'") == 1
+    assert outcome.log == ["begun", "atexit"]
+    assert outcome.status == 70
+    assert outcome.gone_within(GRACE + 1)
+
+
+def test_what_the_loops_pool_was_given_is_finished_whoever_made_that(scenario):
+    begin = """
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    for text in ["first", "second"]:
+        loop.run_in_executor(None, soon, text)
+    """
+    outcome = scenario.interrupted(program(begin), by=signal.SIGTERM, grace=8)
+    assert sorted(outcome.log) == ["atexit", "first", "main", "second"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent
