@@ -177,7 +177,7 @@ class Runner:
                 # Order matters: nothing is to be loaded when a signal has come.
                 from quiesce.shutdown import own_ends  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
-                self._between_runs.hold()
+                self._between_runs.hold(below=self._triggers.signals)
         loop: AbstractEventLoop = self._loop
         return loop
 

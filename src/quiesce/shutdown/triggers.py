@@ -82,11 +82,18 @@ class HeldSignals:
         self.handlers = handlers
         self.replaced: dict[int, Any] = {}
 
-    def hold(self) -> None:
-        """Install the handlers of those signals that have their default one."""
+    def hold(self, *, below: HeldSignals | None = None) -> None:
+        """Install the handlers of those signals that have their default one.
+
+        Those that are held in `below` now get theirs when that is released.
+        """
         if threading.current_thread() is not threading.main_thread():
             return
+        held = {} if below is None else below.replaced
         for signum, handler in self.handlers.items():
+            if signum in held:
+                self.replaced[signum], held[signum] = held[signum], handler
+                continue
             former = signal.getsignal(signum)
             if not is_default(signum, former):
                 continue
@@ -96,7 +103,7 @@ class HeldSignals:
                 # An embedded interpreter may have a main thread without signals.
                 continue
             self.replaced[signum] = former
-        HELD.append(self)
+        HELD.insert(HELD.index(below) if below in HELD else len(HELD), self)
 
     def release(self) -> None:
         """Put the former handlers back, except where the program installed another."""
