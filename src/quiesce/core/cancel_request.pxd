@@ -36,3 +36,4 @@ cdef int note_task_group(CancelRequest request, object frame, str function) exce
 @cython.locals(notes=CancelNotes)
 cdef int note_on(object error, CancelRequest request) except -1
 cdef int note_once(object error, CancelRequest request) except -1
+cdef bint has_no_other_note(object error) except -1

@@ -239,3 +239,12 @@ def note_once(error: Any, request: CancelRequest) -> None:
     """Do what `note_on` does, unless `error` has come with a note."""
     if getattr(error, "__notes__", None) is None:
         note_on(error, request)
+
+
+def has_no_other_note(error: Any) -> bool:
+    """Tell whether nothing was set on `error`, but for a request as its note."""
+    attributes = error.__dict__
+    if not attributes:
+        return True
+    notes = attributes.get("__notes__")
+    return len(attributes) == 1 and type(notes) is CancelNotes and len(notes) == 1

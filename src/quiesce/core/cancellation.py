@@ -10,6 +10,7 @@ waits for no task: as a cancelled future, or as ``_must_cancel`` until its next 
 # pyright: reportArgumentType=false
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core import cancel_request, native
@@ -66,7 +67,6 @@ def cancel_chain(task: Task, msg: object, request: CancelRequest) -> Task | None
                 return None
             break
         inner = waiter
-        inner._unretrieved = False
         if inner._status != native.PENDING:
             break
         task = inner
@@ -147,6 +147,9 @@ def cancel_other(waiter: Any, msg: object, request: CancelRequest) -> bool:
     """Cancel what is no task of ours; return False if it is done."""
     if type(waiter) is Future:
         return cancel_future(waiter, msg, request)
+    if isinstance(waiter, asyncio.Task) and waiter.done():
+        # To cancel it would be to say that its error was seen.
+        return False
     with requesting(request):
         return waiter.cancel(msg=msg)
 

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 class Countdown(Handle):
     """Ends the loop's turn when the last of some futures is done.
 
-    `all_done` is a future of the loop for that.
+    `all_done` is a future of the loop for that. A task of ours for which nobody else
+    waits does not keep the error with which it was cancelled, if that says no more than
+    one that is made for who asks later.
     """
 
-    __slots__ = ("all_done", "drops_errors", "left")
+    __slots__ = ("all_done", "left")
 
     @property
     def _wakeup(self) -> Countdown:
@@ -38,27 +40,25 @@ class Countdown(Handle):
         self.run()
 
     def only_counts(self) -> bool:
-        """Tell whether tasks may forget with which error they were cancelled."""
-        return self.drops_errors
+        """Tell that it does."""
+        return True
 
     def run(self) -> None:
-        """Count one that is done."""
+        """Count one that is done, unless nobody waits for the last any longer."""
         self.left -= 1
-        if self.left == 0:
+        if self.left == 0 and not self._cancelled:
             self.all_done.set_result(None)
             self._loop.stop()
 
 
-def count_down(loop: Any, futures: Collection[Any], drops_errors: bool) -> Countdown:
-    """Return what counts `futures` of `loop`, of whatever make.
+def count_down(loop: Any, futures: Collection[Any]) -> Countdown:
+    """Return what counts `futures` of `loop`, of whatever make; at least one.
 
-    With `drops_errors` a task of ours for which nobody else waits does not keep the
-    error with which it was cancelled. Who asks later for it gets a new one.
+    It stays with those that are not done until they are, also after its `cancel`.
     """
     countdown = Countdown.__new__(Countdown)
     begin_notice(countdown, loop)
     countdown.all_done = loop.create_future()
-    countdown.drops_errors = drops_errors
     countdown.left = len(futures)
     # One for all: by itself each would get a copy of its own.
     context = copy_context()

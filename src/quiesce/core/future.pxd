@@ -51,6 +51,8 @@ cdef class Future:
     cdef bint has_parts(self) noexcept
     cdef bint hand_out_parts(self, list rest) except -1
     @cython.final
+    cdef bint has_taker(self) except -1
+    @cython.final
     cdef bint is_only_counted(self) except -1
     cdef bint mark_cancelled(self, object msg) except -1
     cdef object failure(self)
@@ -61,7 +63,7 @@ cdef class Future:
     cdef list callback_pairs(self)
 
 
-cdef int note_unretrieved(Future future) except -1
+cpdef int note_unretrieved(object future) except -1
 cdef bint is_context(object context) noexcept
 @cython.locals(future=Future)
 cdef bint has_last_words(object thing) noexcept

@@ -372,8 +372,7 @@ class Future:
         self._exception_tb = exception.__traceback__
         self._status = native.FINISHED
         self._unretrieved = True
-        if self._first_callback is None or is_context(self._first_context):
-            # Nobody, or a callback that may not ask for it. A task does.
+        if not self.has_taker():
             note_unretrieved(self)
         self.schedule_callbacks()
 
@@ -385,8 +384,17 @@ class Future:
         """Put the pending ones of these on `rest`; return whether there are any."""
         return False
 
+    def has_taker(self) -> bool:
+        """Tell whether the first who waits asks for an error: a task or a gathering.
+
+        Ordinary callbacks may, or may not.
+        """
+        if self._first_callback is None or self._first_context is None:
+            return self._first_callback is not None
+        return self._first_context is TELL and not only_counts(self._first_callback)
+
     def is_only_counted(self) -> bool:
-        """Tell whether it matters to nobody who waits how the future ends."""
+        """Tell whether somebody waits, and never looks at how the future ends."""
         return (
             self._more_callbacks is None
             and self._first_context is TELL
@@ -491,7 +499,7 @@ def is_context(context: object) -> bool:
     return context is not None and context is not TELL
 
 
-def note_unretrieved(future: Future) -> None:
+def note_unretrieved(future: Any) -> None:
     """Let the loop of `future`, which has failed, see that somebody hears of it."""
     unretrieved = getattr(future._loop, "unretrieved", None)
     if type(unretrieved) is Unretrieved:

@@ -104,10 +104,7 @@ class Handle:
         """
 
     def only_counts(self) -> bool:
-        """Tell whether it matters to nobody how the futures end that keep this handle.
-
-        It does, but for a `countdown`.
-        """
+        """Tell whether it counts futures and never looks at how they end."""
         return False
 
     def run(self) -> None:
@@ -154,13 +151,16 @@ class ThreadSafeHandle(Handle):
                 Handle.run(self)
 
 
+# To a future a waiter can be anything: compiled, these know that it is a handle.
+
+
 def tell(handle: Handle, future: Any) -> None:
     """Let `handle` take note that `future` is done."""
     handle.told(future)
 
 
 def only_counts(handle: Handle) -> bool:
-    """Tell whether it matters not to `handle` how the futures end that keep it."""
+    """Tell whether `handle` counts futures and never looks at how they end."""
     return handle.only_counts()
 
 
@@ -190,7 +190,7 @@ def make_thread_safe_handle(
 
 
 def begin_notice(handle: Handle, loop: Any) -> None:
-    """Fill in a new handle that calls nothing but itself: of a class of its own."""
+    """Fill in a new handle of a class that has its own `run` and needs no callback."""
     begin_handle(handle, None, None, loop, None)
 
 

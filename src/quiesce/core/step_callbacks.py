@@ -44,10 +44,11 @@ class TaskWakeup:
     def __call__(self, future: Any) -> None:
         """Resume the task with the outcome of `future`."""
         error = None
-        try:
-            future.result()
-        except BaseException as raised:  # noqa: BLE001 - thrown into the coroutine
-            error = raised
+        if not self.task.passes_over(future):
+            try:
+                future.result()
+            except BaseException as raised:  # noqa: BLE001 - thrown into the coroutine
+                error = raised
         step_as_callback(self.task, error)
         self = error = None  # noqa: PLW0642 - see "Cycles" in `task`
 

@@ -15,6 +15,7 @@ from quiesce.core.step_callbacks cimport TaskStep, TaskWakeup
 
 cdef unsigned long long task_count, unnamed_count
 cdef object CancelledError
+cdef tuple WORK
 
 
 cdef class Task(Future):
@@ -38,6 +39,8 @@ cdef class Task(Future):
     @cython.final
     cdef object awaited_error(self)
     @cython.final
+    cdef bint passes_over(self, object future) except -1
+    @cython.final
     cdef int step(self, object error) except -1
     @cython.final
     cdef object throw_in(self, object error)
@@ -59,5 +62,7 @@ cdef class Task(Future):
 
 @cython.locals(task=Task)
 cdef bint has_last_words(object thing) noexcept
+@cython.locals(arguments=tuple)
+cdef bint says_no_more(object error, object message) except -1
 @cython.locals(task=Task)
 cpdef Task new_task(object loop, ReadyQueue ready, PendingTasks pending, object coro, object name, object context)

@@ -45,7 +45,7 @@ from quiesce.core import (
     step_callbacks,
 )
 from quiesce.core.awaiting import outcome_error
-from quiesce.core.future import Future
+from quiesce.core.future import Future, note_unretrieved
 from quiesce.core.step_callbacks import TaskStep, TaskWakeup
 
 if TYPE_CHECKING:
@@ -229,9 +229,23 @@ class Task(Future):
 
     def awaited_error(self) -> BaseException | None:
         """Return the error with which what the task waited for ended, if any."""
-        if self._fut_waiter is None:
+        if self._fut_waiter is None or self.passes_over(self._fut_waiter):
             return None
         return outcome_error(self._fut_waiter)
+
+    def passes_over(self, future: Any) -> bool:
+        """Leave the error of `future`, which was awaited, to be reported, if need be.
+
+        For a task that was cancelled before it could be told: it gets a CancelledError
+        in its place. Plain futures are passed over in silence, as in asyncio: a
+        protocol fails them and cancels who waits at once.
+        """
+        if not (
+            self._must_cancel and isinstance(future, WORK) and future._log_traceback
+        ):
+            return False
+        note_unretrieved(future)
+        return True
 
     def step(self, error: BaseException | None) -> int:
         """Run the coroutine until it yields, returns or raises; throw `error` if any.
@@ -298,8 +312,8 @@ class Task(Future):
         if self._among is not None:
             self._among.forget(self)
         if isinstance(error, CancelledError):
-            if not self.is_only_counted():
-                # With it go the frames of its traceback, and all that these hold.
+            if not (self.is_only_counted() and says_no_more(error, self._message)):
+                # Else with it go the frames of its traceback, and all that these hold.
                 self._cancelled_exc = error
             self.mark_cancelled(self._message)
         else:
@@ -362,6 +376,9 @@ def has_last_words(thing: object) -> bool:
     return task._unretrieved or (task._reports_loss and task._status == native.PENDING)
 
 
+# What does the work of a program, so that its failure is to be seen by somebody.
+WORK = (Task, asyncio.Task, asyncio.tasks._GatheringFuture)
+
 native.inherit_attributes(Task, Future)
 native.finalize_only_if(Task, has_last_words)
 native.keep_freed(Task)
@@ -386,6 +403,20 @@ native.give_defaults(
         "_serial": 0,
     },
 )
+
+
+def says_no_more(error: CancelledError, message: object) -> bool:
+    """Tell whether a new CancelledError with `message` says what `error` does."""
+    if type(error) is not CancelledError or error.__cause__ or error.__context__:
+        return False
+    arguments = error.args
+    if message is None:
+        return not arguments and cancel_request.has_no_other_note(error)
+    return (
+        len(arguments) == 1
+        and arguments[0] is message
+        and cancel_request.has_no_other_note(error)
+    )
 
 
 def new_task(

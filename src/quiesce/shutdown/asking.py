@@ -17,7 +17,7 @@ whatever means it waits. A task that is older and that a cleanup only watches, a
 that has the group: it cancels them itself, once, when it is told.
 
 The tasks are kept here and in no variable of the functions that run the loop: a task
-holds the exception that ended it, and the exception, by its traceback, the frames of
+may hold the exception that ended it, and that, by its traceback, the frames of
 those functions. Thousands of tasks would be left to the garbage collector.
 """
 
@@ -106,9 +106,11 @@ class Asking:
         self.before &= self.left
         return bool(self.left)
 
-    @property
     def waited_for(self) -> set[Any]:
-        """Who was asked of those that were left, or else everybody: all are spared."""
+        """Return who was asked of those that were left; all, if nobody: all are spared.
+
+        Dear, where there are many.
+        """
         if self.left <= self.asked:
             return self.left
         return self.left & self.asked or self.left
@@ -138,12 +140,11 @@ class Asking:
         waiting = waiting_for_cleanups(tasks)
         with self.requesting("", tasks):
             for task in outermost_first(tasks):
-                is_told = task in asked or requests_of(task) or is_cleanup(task)
-                if not is_told and task in waiting:
-                    self.held_back.add(task)
-                # There are thousands, and adding nothing to `asked` takes its time.
-                elif not is_told and (others := cancel(task)):
-                    asked.update(others)
+                if not (task in asked or requests_of(task) or is_cleanup(task)):
+                    if task in waiting:
+                        self.held_back.add(task)
+                    elif others := cancel(task):
+                        asked.update(others)
                 asked.add(task)
 
     @property
@@ -165,7 +166,8 @@ class Asking:
         self.held_back -= ready
         with self.requesting("", ready):
             for task in outermost_first(ready):
-                if not requests_of(task):
+                # To cancel who is done is to say that its error was seen.
+                if not (task.done() or requests_of(task)):
                     self.asked.update(cancel(task))
 
     def ask_again(self, tasks: Iterable[Any]) -> None:

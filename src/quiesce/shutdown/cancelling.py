@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from quiesce.core.failures import failed_at_the_end
+from quiesce.core.task import Task
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
@@ -19,8 +22,10 @@ def cancel(task: Any) -> Collection[Any]:
     asyncio's own tasks hand the request down the chain by recursion. Where that comes
     to its end, the innermost are cancelled, and with them the others, which wait for
     each other: they are returned. One that cannot be cancelled must not keep the others
-    from it: that is reported.
+    from it: that is reported, and so is the failure of what a task of asyncio's awaits:
+    it would forget that.
     """
+    failed = None if type(task) is Task else failed_waiter(task)
     try:
         if takes_too_long(task):
             return cancel_innermost(task)
@@ -31,7 +36,16 @@ def cancel(task: Any) -> Collection[Any]:
         task.get_loop().call_exception_handler(
             {"message": "A task could not be cancelled", "exception": error}
         )
+    if failed is not None:
+        failed_at_the_end(task.get_loop(), failed)
     return ()
+
+
+def failed_waiter(task: Any) -> Any:
+    """Return the task that `task` awaits, if that has failed and nobody has heard."""
+    waiter = getattr(task, "_fut_waiter", None)
+    is_untaken = hasattr(waiter, "get_coro") and getattr(waiter, "_log_traceback", None)
+    return waiter if is_untaken else None
 
 
 def takes_too_long(task: Any) -> bool:

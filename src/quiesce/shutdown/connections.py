@@ -56,17 +56,16 @@ def owners(loop: Any) -> Iterator[Any]:
             yield owner
 
 
-def stop_accepting(loop: Any, *, leave_clients: bool) -> None:
+def stop_accepting(loop: Any) -> None:
     """Close the listening sockets of every server.
 
-    With `leave_clients` a server that is closed by the cancellation of its main leaves
-    the connections to later phases.
+    One that is closed when main is cancelled leaves the connections to later phases.
     """
     server_type = if_loaded("quiesce.net.listen", "Server")
     for owner in set(owners(loop)):
         if isinstance(owner, server_type):
             owner.stop_accepting()
-            owner.closes_clients &= not leave_clients
+            owner.closes_clients = False
 
 
 def open_transports(loop: Any) -> list[Any]:

@@ -7,13 +7,13 @@ the reserve, and whatever the tasks left.
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
 from quiesce.shutdown import (
     closing,
     connections,
-    ending,
     forcing,
     rounds,
     service_manager,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # How long main may unwind alone: so many seconds, or this share of the grace.
 MAIN_ALONE = 1.0
 MAIN_ALONE_SHARE = 0.25
+MAIN = "main"
 REST = "rest"
 
 
@@ -46,10 +47,9 @@ class Phase:
 def drain(sequence: Sequence) -> None:
     """Accept no new connections, and run the steps that the program registered."""
     loop, budget = sequence.loop, sequence.budget
-    ending.begin(loop, budget, sequence.reason)
-    service_manager.tell(at_once=sequence.reason.ends_process)
-    sequence.asking.begin()
-    connections.stop_accepting(loop, leave_clients=not sequence.main_only)
+    is_main_thread = threading.current_thread() is threading.main_thread()
+    service_manager.tell(at_once=sequence.reason.ends_process and is_main_thread)
+    connections.stop_accepting(loop)
     # A program that has registered steps has imported this.
     draining = sys.modules.get("quiesce.shutdown.draining")
     if draining is not None and draining.has_steps(loop):
@@ -124,7 +124,7 @@ def force(sequence: Sequence) -> None:
 
 PHASES: list[Phase] = [
     Phase("drain", drain),
-    Phase("main", end_main),
+    Phase(MAIN, end_main),
     Phase(REST, end_rest),
     Phase("close", close),
     Phase("force", force),

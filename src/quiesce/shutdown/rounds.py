@@ -36,13 +36,11 @@ def end_all(sequence: Sequence) -> None:
 def finish_round(sequence: Sequence) -> None:
     """Wait until those who were asked are done, or it is time to insist."""
     asking = sequence.asking
-    with fewer_collections(len(asking.waited_for)):
+    with fewer_collections(len(asking.left)):
         ended = sequence.wait_for(
-            asking.waited_for,
+            asking.waited_for(),
             asking.next_moment(),
             enough=closes_idle_connections(sequence),
-            # Main's is what the run ends with.
-            drops_errors=sequence.main not in asking.left,
         )
     if ended:
         report_failures(sequence)
@@ -61,7 +59,7 @@ def closes_idle_connections(sequence: Sequence) -> Callable[[], bool] | None:
 
     def look() -> bool:
         goodbyes.end()
-        left = {task for task in asking.waited_for if not task.done()}
+        left = {task for task in asking.waited_for() if not task.done()}
         pending = asking.pending()
         held = connections.who_waits_for_them(pending)
         if not (held and left <= held):
@@ -79,7 +77,7 @@ def closes_idle_connections(sequence: Sequence) -> Callable[[], bool] | None:
 def fewer_collections(tasks: int) -> Generator[None]:
     """Let the garbage collector wait until more was made than so many tasks need.
 
-    Each leaves an exception and its traceback when it is cancelled. To look again and
+    Each makes an exception and its traceback when it is cancelled. To look again and
     again for cycles among thousands of them takes longer than all the rest.
     """
     before = gc.get_threshold()
@@ -94,7 +92,7 @@ def fewer_collections(tasks: int) -> Generator[None]:
 
 def report_failures(sequence: Sequence) -> None:
     """Report what went wrong in the cleanups of a round, unless somebody has asked."""
-    for task in sequence.asking.waited_for:
+    for task in sequence.asking.waited_for():
         if (
             task is not sequence.main
             and not task.cancelled()

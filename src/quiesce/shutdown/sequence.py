@@ -17,10 +17,10 @@ from quiesce.core.countdown import count_down
 from quiesce.core.failures import failed_at_the_end, running_while_handled
 from quiesce.core.task_factory import task_in_spite_of_it
 from quiesce.loop import Loop
-from quiesce.shutdown import children, connections, survivors
+from quiesce.shutdown import children, connections, ending, survivors
 from quiesce.shutdown.asking import Asking
 from quiesce.shutdown.budget import AT_ONCE, SLOW
-from quiesce.shutdown.phases import PHASES, REST
+from quiesce.shutdown.phases import MAIN, PHASES, REST
 from quiesce.shutdown.reason import EXITED, Reason
 from quiesce.shutdown.remains import remains_of, unclosed_generators
 from quiesce.shutdown.task_state import is_cleanup
@@ -41,8 +41,9 @@ LONGEST_LOOK = 0.1
 class Sequence:
     """One end, from its reason to the last survivor.
 
-    `main` is the task that the run was for, if it is not done. With `main_only` no
-    other task is ended: the first phase then has all the time that there is.
+    `main` is the task that the run was for, if it is not done. With `main_only` it is
+    ended first, and has all the time that there is; the other phases come after that,
+    if the loop is closed.
     """
 
     def __init__(
@@ -69,35 +70,60 @@ class Sequence:
         self.interruption: BaseException | None = None
         self.asking = Asking(self)
         self.phases_left: list[Phase] = list(PHASES)
+        self.has_begun = False
 
     # -- the phases
 
+    def begin(self) -> None:
+        """Note, before the first phase, that the loop ends and what there is on it."""
+        if not self.has_begun:
+            self.has_begun = True
+            ending.begin(self.loop, self.budget, self.reason)
+            self.asking.begin()
+
     def advance(self, last: str) -> None:
         """Go through the phases that are left, up to the one called `last`."""
+        self.begin()
         while self.phases_left:
             phase = self.phases_left.pop(0)
-            self.report.phase(phase.name)
-            try:
-                with running_while_handled():
-                    phase.run(self)
-            except Exception as error:  # noqa: BLE001 - the other phases still come
-                self.loop.call_exception_handler(
-                    {
-                        "message": f"Error in the phase {phase.name!r} of the end",
-                        "exception": error,
-                    }
-                )
+            self.go_through(phase)
             if phase.name == last:
                 return
+
+    def go_through(self, phase: Phase) -> None:
+        """Do what is done in one phase."""
+        self.report.phase(phase.name)
+        try:
+            with running_while_handled():
+                phase.run(self)
+        except Exception as error:  # noqa: BLE001 - the other phases still come
+            self.loop.call_exception_handler(
+                {
+                    "message": f"Error in the phase {phase.name!r} of the end",
+                    "exception": error,
+                }
+            )
 
     def end_main(self, main: Any, *, main_only: bool) -> None:
         """Let `main` unwind; where it must not wait alone, beside the other tasks."""
         self.main, self.main_only = main, main_only
+        main.add_done_callback(take_outcome)
         # A task's traceback holds this frame: see `asking`.
         del main
-        self.advance("main")
-        if not self.main.done() and not main_only:
+        if main_only:
+            self.end_main_only()
+            return
+        self.advance(MAIN)
+        if not self.main.done():
             self.advance(REST)
+
+    def end_main_only(self) -> None:
+        """Let main unwind, before all other phases: the program may go on then."""
+        self.begin()
+        for phase in self.phases_left.copy():
+            if phase.name == MAIN:
+                self.phases_left.remove(phase)
+                self.go_through(phase)
 
     def finish(self) -> None:
         """Go through all phases that are left, and give the account of them."""
@@ -167,17 +193,25 @@ class Sequence:
         until: float,
         *,
         enough: Callable[[], bool] | None = None,
-        drops_errors: bool = False,
     ) -> bool:
         """Run the loop until all `futures` are done; tell whether they are.
 
         It ends before that at the moment `until`, at a hurry, or when `enough()`, which
-        is asked from time to time, says so. With `drops_errors` tasks for which nobody
-        else waits do not keep the error with which they were cancelled.
+        is asked from time to time, says so.
         """
-        all_done = count_down(self.loop, futures, drops_errors).all_done
+        countdown = count_down(self.loop, futures)
         # A task's traceback holds this frame: see `asking`.
         del futures
+        try:
+            return self.wait_for_last(countdown.all_done, until, enough)
+        finally:
+            # Some may be done so late that it would end a turn of somebody else's.
+            countdown.cancel()
+
+    def wait_for_last(
+        self, all_done: Any, until: float, enough: Callable[[], bool] | None
+    ) -> bool:
+        """Run the loop until `all_done` is done; else as `wait_for`."""
         hurried = self.hurried
         look = FIRST_LOOK
         while not all_done.done():
@@ -278,3 +312,10 @@ class Sequence:
         return remains_of(
             self.loop, asking.ours, asking.requests, connected=self.is_closing
         )
+
+
+def take_outcome(main: Any) -> None:
+    """Stand, among those who wait for `main`, for the run that ends with its outcome.
+
+    To main a `Countdown` alone is nobody who will ask how it ended.
+    """

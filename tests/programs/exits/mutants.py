@@ -57,16 +57,6 @@ def changes(function):
     return function
 
 
-@changes
-def keeping_errors(wait_for):
-    """Return what lets each task keep the error with which it was cancelled."""
-
-    def kept(*args, drops_errors=False, **options):
-        return wait_for(*args, **options)
-
-    return kept
-
-
 def without_phase(name):
     """Return what keeps one of the phases from doing anything."""
 
@@ -574,7 +564,7 @@ MUTANTS = {
         "shutdown.unheard:Unheard", "grace_left", lambda self: self.grace
     ),
     "errors of who was cancelled are kept": replaced(
-        "shutdown.sequence:Sequence", "wait_for", keeping_errors
+        "core.task", "says_no_more", lambda *_: False
     ),
     "callbacks in a row pass for one": replaced(
         "shutdown.blocked:Pulse", "note", without_steps

@@ -248,6 +248,31 @@ def test_the_service_manager_is_told_once_when_the_program_returns(scenario):
     assert outcome.status == 0
 
 
+def test_the_service_manager_is_not_told_of_a_run_that_ends_in_a_thread(scenario):
+    text = """
+    async def main():
+        sys.exit(3)
+
+    def use():
+        with contextlib.suppress(SystemExit):
+            run(main())
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    say("goes on")
+    sleep_in_pieces()
+    """
+    with tempfile.TemporaryDirectory() as folder, notified(folder, "a file") as manager:
+        environment = {"NOTIFY_SOCKET": manager.getsockname()}
+        with scenario.start(text, environment=environment) as program:
+            program.wait_for("goes on")
+            manager.setblocking(False)
+            assert heard(manager) is None
+            program.send(signal.SIGINT)
+            program.end()
+
+
 def heard(manager):
     """Return what the service manager is told, None if that is nothing."""
     try:

@@ -482,3 +482,146 @@ def test_a_failure_that_is_no_exception_is_reported_once_too(scenario, tasks):
     outcome = scenario.ended(with_tasks(text, tasks))
     assert times(outcome, "Own: boom") + times(outcome, "__main__.Own: boom") == 1
     assert outcome.status == 0
+
+
+@OURS
+@pytest.mark.parametrize("tasks", TASKS)
+@pytest.mark.parametrize("end", ENDS)
+def test_a_failure_in_the_end_is_reported_while_another_cleanup_goes_on(
+    scenario, end, tasks
+):
+    text = """
+    kept = []
+
+    async def fails_late():
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            raise ValueError("boom")
+
+    async def waits_for_the_report():
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await reported.wait()
+            log("heard")
+
+    async def main():
+        {tasks}
+        kept.append(asyncio.create_task(fails_late()))
+        kept.append(asyncio.create_task(waits_for_the_report()))
+        await asyncio.sleep(0)
+        {end}
+
+    run(main())
+    """
+    outcome = ended(scenario, LISTENING + with_tasks(text, tasks), end, grace=20)
+    assert outcome.log == ["heard"]
+    assert times(outcome, "ValueError: boom") == 1
+
+
+@OURS
+@pytest.mark.parametrize("tasks", TASKS)
+@pytest.mark.parametrize("end", ENDS)
+def test_a_failure_in_an_end_that_is_forced_is_reported_once(scenario, end, tasks):
+    text = """
+    kept = []
+
+    async def fails_late():
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            raise ValueError("boom")
+
+    async def main():
+        {tasks}
+        kept.append(asyncio.create_task(fails_late()))
+        kept.append(start("stuck", for_ever))
+        await asyncio.sleep(0)
+        {end}
+
+    run(main())
+    """
+    outcome = ended(scenario, LISTENING + with_tasks(text, tasks), end, grace=0.4)
+    assert times(outcome, "ValueError: boom") == 1
+    assert "'stuck'" in outcome.err
+
+
+@OURS
+@pytest.mark.parametrize("tasks", TASKS)
+def test_failures_of_tasks_that_were_told_before_the_end_are_each_reported(
+    scenario, tasks
+):
+    text = """
+    async def limited(cleanup):
+        async with asyncio.timeout(0):
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                say("cleaning")
+                await asyncio.sleep(cleanup)
+
+    async def main():
+        {tasks}
+        asyncio.create_task(limited(0.1))
+        asyncio.create_task(limited(0.6))
+        await asyncio.sleep(0.05)
+
+    run(main())
+    """
+    outcome = scenario.ended(with_tasks(text, tasks), grace=20)
+    assert outcome.out == ["cleaning", "cleaning"]
+    assert times(outcome, "TimeoutError") == 2
+
+
+@OURS
+@pytest.mark.parametrize(
+    ("tasks", "wait"),
+    [
+        ("own tasks", "await task"),
+        ("own tasks", "await asyncio.gather(task)"),
+        ("asyncio.Task", "await task"),
+    ],
+)
+def test_a_failure_that_who_awaits_it_is_not_told_any_more_is_reported_once(
+    scenario, tasks, wait
+):
+    text = """
+    async def fails_soon():
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await fails()
+
+    async def waits(task):
+        {wait}
+
+    async def main():
+        {tasks}
+        asyncio.create_task(waits(asyncio.create_task(fails_soon())))
+        await asyncio.sleep(0)
+        # Order matters: the loop stops when one has failed and the other has not heard.
+        await asyncio.sleep(0)
+
+    run(main())
+    """
+    text = filled(with_tasks(text, tasks), wait=wait)
+    outcome = scenario.ended(LISTENING + text)
+    assert times(outcome, "ValueError: boom") == 1
+
+
+@OURS
+def test_a_failure_that_main_is_not_told_any_more_is_reported_once(scenario):
+    text = """
+    async def asks_and_fails():
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0)
+        await fails()
+
+    async def main():
+        await asyncio.create_task(asks_and_fails())
+
+    run(main())
+    """
+    outcome = scenario.ended(LISTENING + textwrap.dedent(text))
+    assert times(outcome, "ValueError: boom") == 1
+    assert outcome.tells(signal.SIGTERM)

@@ -306,3 +306,58 @@ def ended(scenario, text, reason):
     if reason == "main returned":
         return scenario.ended(text)
     return scenario.interrupted(text, by=signal.Signals[reason])
+
+
+# What a cancelled task may end with that says more than that it was cancelled.
+SAYS_MORE = {
+    "a class of its own": "raise Stopped()",
+    "words of its own": 'raise asyncio.CancelledError("saved 3 of 5")',
+    "a cause": 'raise error from OSError("disk full")',
+    "what it was handling": "raise asyncio.CancelledError from None",
+    "a note": 'error.add_note("saved 3 of 5"); raise',
+    "an attribute": "error.saved = 3; raise",
+}
+
+
+@pytest.mark.parametrize("ending", SAYS_MORE)
+def test_what_a_cancelled_task_says_by_its_error_is_there_for_who_asks_later(
+    scenario, ending
+):
+    text = """
+    class Stopped(asyncio.CancelledError):
+        pass
+
+    raised = []
+
+    async def saves():
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError as error:
+            try:
+                {ending}
+            except asyncio.CancelledError as error:
+                raised.append(error)
+                raise
+
+    async def asks(task):
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            while not task.done():
+                await asyncio.sleep(0)
+            try:
+                task.result()
+            except asyncio.CancelledError as error:
+                log(error is raised[0])
+
+    async def main():
+        asyncio.create_task(asks(asyncio.create_task(saves())))
+        await asyncio.sleep(0)
+        say()
+        await asyncio.sleep(3600)
+
+    run(main())
+    """
+    text = filled(text, ending=SAYS_MORE[ending])
+    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    assert outcome.log == ["True"]

@@ -209,3 +209,127 @@ def test_a_termination_between_two_runs_ends_the_background_in_order(scenario):
     assert outcome.log == ["background", "finally"]
     assert outcome.tells(signal.SIGTERM)
     assert outcome.is_silent
+
+
+def test_a_termination_between_two_runs_is_in_order_without_a_with_block_too(scenario):
+    text = """
+    async def main():
+        start("background", 0.05)
+        await asyncio.sleep(0)
+
+    runner = Runner()
+    try:
+        runner.run(main())
+        say()
+        sleep_in_pieces()
+    finally:
+        log("finally")
+        runner.close()
+    """
+    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    assert outcome.log == ["finally", "background"]
+    assert outcome.tells(signal.SIGTERM)
+
+
+def test_after_close_a_termination_does_what_it_did_before(scenario):
+    text = """
+    async def main():
+        pass
+
+    before = signal.getsignal(signal.SIGTERM)
+    runner = Runner()
+    runner.run(main())
+    runner.close()
+    log(signal.getsignal(signal.SIGTERM) == before)
+    """
+    assert scenario.ended(text).log == ["True"]
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_server_in_the_background_lives_on_after_an_interrupted_run(scenario, signum):
+    text = """
+    async def answer(reader, writer):
+        writer.write(b"hello")
+        writer.close()
+
+    async def serve():
+        global server
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+
+    async def main():
+        say()
+        await sleeper("main")
+
+    async def ask():
+        port = server.sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        log((await reader.read()).decode())
+        writer.close()
+
+    with Runner() as runner:
+        runner.run(serve())
+        try:
+            runner.run(main())
+        except BaseException as error:
+            log(type(error).__name__)
+        runner.run(ask())
+    """
+    outcome = scenario.interrupted(text, by=signum)
+    name = "KeyboardInterrupt" if signum == signal.SIGINT else "Terminated"
+    assert outcome.log == ["main", name, "hello"]
+    assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_drain_steps_run_when_it_is_closed(scenario, signum):
+    text = """
+    import quiesce
+
+    async def main():
+        quiesce.shutdown.drain(log, "drained")
+        start("background")
+        await asyncio.sleep(0)
+        say()
+        await sleeper("main")
+
+    with Runner() as runner:
+        try:
+            runner.run(main())
+        finally:
+            log("left")
+    """
+    outcome = scenario.interrupted(text, by=signum)
+    assert outcome.log == ["main", "left", "drained", "background"]
+    assert outcome.tells(signum)
+    assert outcome.is_silent
+
+
+def test_a_run_that_was_given_up_does_not_end_a_later_one(scenario):
+    text = """
+    async def stubborn():
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.05)
+        main_is_done.set()
+
+    async def main():
+        global main_is_done
+        main_is_done = asyncio.Event()
+        os.kill(os.getpid(), signal.SIGINT)
+        await stubborn()
+
+    async def second():
+        await main_is_done.wait()
+        await asyncio.sleep(0.01)
+        return "second"
+
+    with Runner() as runner:
+        try:
+            runner.run(main())
+        except KeyboardInterrupt:
+            log("first")
+        log(runner.run(second()))
+    """
+    outcome = scenario.ended(text, grace=0.5)
+    assert outcome.log == ["first", "second"]
