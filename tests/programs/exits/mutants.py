@@ -57,6 +57,29 @@ def changes(function):
     return function
 
 
+@changes
+def watched(count_down):
+    """Return what has somebody wait for each task who may look how it ended."""
+
+    def count(loop, futures):
+        for future in futures:
+            future.add_done_callback(nothing)
+        return count_down(loop, futures)
+
+    return count
+
+
+@changes
+def without_end(count_down):
+    """Return what goes on counting when nobody waits for the last any longer."""
+
+    def count(loop, futures):
+        all_done = count_down(loop, futures).all_done
+        return SimpleNamespace(all_done=all_done, cancel=nothing)
+
+    return count
+
+
 def without_phase(name):
     """Return what keeps one of the phases from doing anything."""
 
@@ -564,7 +587,16 @@ MUTANTS = {
         "shutdown.unheard:Unheard", "grace_left", lambda self: self.grace
     ),
     "errors of who was cancelled are kept": replaced(
-        "core.task", "says_no_more", lambda *_: False
+        "shutdown.sequence", "count_down", watched
+    ),
+    "a wait that was given up ends turns": replaced(
+        "shutdown.sequence", "count_down", without_end
+    ),
+    "an interrupted run ends more than main": replaced(
+        "shutdown.sequence:Sequence", "end_main_only", lambda self: self.advance("main")
+    ),
+    "threads of other pools have nothing to do": replaced(
+        "offload.threads:DefaultExecutor", "busy", lambda _: []
     ),
     "callbacks in a row pass for one": replaced(
         "shutdown.blocked:Pulse", "note", without_steps

@@ -81,3 +81,46 @@ def test_what_one_raises_at_a_signal_is_shown_once(scenario, run):
     outcome = scenario.ended(filled(text, run=RUNS[run]))
     assert outcome.tells(signal.SIGTERM)
     assert of_main(outcome) == 1
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_what_one_raises_when_others_clean_up_for_long_is_shown_once(
+    scenario, signum, run
+):
+    text = """
+    async def main():
+        start("background", 1.2)
+        await asyncio.sleep(0)
+        say()
+        try:
+            await sleeper("main")
+        finally:
+            raise ValueError("of main")
+
+    {run}
+    """
+    outcome = scenario.interrupted(filled(text, run=RUNS[run]), by=signum, grace=5)
+    assert outcome.log == ["main", "background"]
+    assert of_main(outcome) == 1
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_what_one_raises_beside_others_is_shown_once(scenario, signum):
+    text = """
+    async def main():
+        start("background", 1.2)
+        await asyncio.sleep(0)
+        say()
+        try:
+            await sleeper("main")
+        finally:
+            # Longer than main has the loop for itself.
+            await asyncio.sleep(1.1)
+            raise ValueError("of main")
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, by=signum, grace=4)
+    assert outcome.log == ["main", "background"]
+    assert of_main(outcome) == 1

@@ -127,6 +127,21 @@ FAILS = {
         "a_cleanup_that_never_ends_is_forced_with_status_70",
         {"end": "return"},
     ),
+    "a wait that was given up ends turns": (
+        "runner",
+        "a_run_that_was_given_up_does_not_end_a_later_one",
+        {},
+    ),
+    "an interrupted run ends more than main": (
+        "runner",
+        "a_server_in_the_background_lives_on_after_an_interrupted_run",
+        {"signum": TERM},
+    ),
+    "threads of other pools have nothing to do": (
+        "pools",
+        "a_thread_of_the_loops_pool_that_the_program_made_is_named_and_left",
+        {},
+    ),
     "errors of who was cancelled are kept": (
         "cleanups",
         "what_a_task_held_is_let_go_although_the_program_holds_the_task",
