@@ -2,10 +2,11 @@
 
 A ``python`` block is a program of its own; a ``text`` block after it is what it prints.
 One that begins with a comment of its name is a file for the ``console`` blocks below
-it. In those, ``$`` stands before what is typed. A command that ends with ``&`` goes on
-in the background until ``kill %1``. Of what is printed, ``...`` stands for anything in
-a line, and as a line for any lines. Pictures and the settings of other programs are not
-run.
+it. In those, ``$`` stands before what is typed, as one command or as several with
+``;`` between them. A command that ends with ``&`` goes on in the background until
+``kill %1``. The status of that is 0; the program's own is that of ``wait %1`` on the
+same line. Of what is printed, ``...`` stands for anything in a line, and as a line for
+any lines. Pictures and the settings of other programs are not run.
 """
 
 from __future__ import annotations
@@ -62,38 +63,73 @@ class Session:
         self.folder = folder
         self.stack = stack
         self.job = None
+        # How it ended, until the next line is typed.
+        self.ended_job = None
         self.status = 0
         self.out = []
 
     def play(self, text):
-        """Type each command and compare what is printed before the next one."""
+        """Type each line and compare what is printed before the next one."""
         for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-            command, _, printed = part.partition("\n")
+            line, _, printed = part.partition("\n")
             self.out = []
-            self.type(command, printed.splitlines())
-            assert is_like(self.out, printed), (command, self.out)
+            for words in commands_of(line):
+                self.carry_out(words, printed.splitlines())
+            assert is_like(self.out, printed), (line, self.out)
+            if self.ended_job is not None:
+                # A shell forgets it too, once it has told of it before its prompt.
+                self.job = self.ended_job = None
 
-    def type(self, command, printed):
-        typed = shlex.split(command)
-        match [word for short in typed for word in WORDS.get(short, [short])]:
+    def carry_out(self, words, printed):
+        """Do what one command says; `printed` is what its line shall print."""
+        match [word for short in words for word in WORDS.get(short, [short])]:
             case ["echo", "$?"]:
-                self.out = [str(self.status)]
+                self.out.append(str(self.status))
+                self.status = 0
             case ["kill", "%1"]:
-                seen = len(self.job.lines)
+                # A shell does not wait for the job, but what that prints is read here.
                 self.job.send(signal.SIGTERM)
-                self.end(self.job.finish(), after=seen)
+                self.status = 0
+                self.read_job()
+            case ["wait", "%1"]:
+                self.status = status_in_shell(self.read_job())
             case [*words, "&"]:
                 self.job = self.stack.enter_context(Child(*words, folder=self.folder))
+                self.status = 0
                 for line in printed:
                     self.job.wait_for(line)
-                self.out = list(self.job.lines)
+                self.out += self.job.lines
             case words:
-                self.end(outcome_of(*words, folder=self.folder))
+                outcome = outcome_of(*words, folder=self.folder)
+                self.out += outcome.out + outcome.err.splitlines()
+                self.status = status_in_shell(outcome)
 
-    def end(self, outcome, after=0):
-        """Note how a command ended, as a shell does."""
-        self.out = outcome.out[after:] + outcome.err.splitlines()
-        self.status = outcome.status if outcome.status >= 0 else 128 - outcome.status
+    def read_job(self):
+        """Read what the job prints until it ends, once, and return how it ended."""
+        if self.ended_job is None:
+            seen = len(self.job.lines)
+            self.ended_job = outcome = self.job.finish()
+            self.out += outcome.out[seen:] + outcome.err.splitlines()
+        return self.ended_job
+
+
+def commands_of(line):
+    """Return the words of each command on a line, as a shell splits it."""
+    words = shlex.shlex(line, posix=True, punctuation_chars=";&")
+    words.whitespace_split = True
+    words.commenters = ""
+    commands = [[]]
+    for word in words:
+        if word == ";":
+            commands.append([])
+        else:
+            commands[-1].append(word)
+    return commands
+
+
+def status_in_shell(outcome):
+    """Return what ``$?`` is after a command that ended so."""
+    return outcome.status if outcome.status >= 0 else 128 - outcome.status
 
 
 def is_like(lines, printed):
