@@ -1,17 +1,17 @@
 """Compare how programs end under quiesce, asyncio and uvloop: ``make exits``.
 
-Runs every scenario in every way and writes which of them passed into docs/exits.md,
-between the two markers there.
+Runs every scenario in every way and writes docs/exits.md, which says how many of them
+passed: first in sum, by sections, and then for each scenario.
 """
 
 from __future__ import annotations
 
+import html
 import os
 import platform
 import re
 import sys
 import textwrap
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,15 @@ PAGE = HERE.parents[2] / "docs" / "exits.md"
 MUTANTS = f"{__package__}.test_mutants"
 # Characters of a sentence.
 LONGEST = 120
-BEGIN, END = "<!-- begin of the table -->", "<!-- end of the table -->"
+HEAD = """\
+# How programs end: a comparison
+
+Each scenario stands for one whole program in `tests/programs/exits/`, or for several,
+run as processes of their own and asked to end by real signals. It is a sentence that
+the user of such a program rightfully expects to be true. The cells say whether it was,
+or for how many of the programs; an empty one says that it does not apply. `make exits`
+writes this page.
+"""
 
 
 def shown(name, value):
@@ -36,7 +44,10 @@ def shown(name, value):
 
 
 class Recorder:
-    """A pytest plugin that notes how each scenario went."""
+    """A pytest plugin that notes how each scenario went.
+
+    In `results`, by its section, its sentence, its other parameters and its way.
+    """
 
     def __init__(self):
         self.subjects = {}
@@ -52,24 +63,22 @@ class Recorder:
         ]
         for item in items:
             way = item.callspec.params["scenario"]
-            others = [
+            others = ", ".join(
                 shown(name, value)
                 for name, value in item.callspec.params.items()
                 if name != "scenario"
-            ]
+            )
             sentence = item.originalname.removeprefix("test_").replace("_", " ")
-            if others:
-                sentence += f" ({', '.join(others)})"
-            subject = (item.module.__doc__ or "").splitlines()[0]
-            self.subjects[item.nodeid] = subject, cell(sentence), way
+            section = (item.module.__doc__ or "").splitlines()[0].rstrip(".")
+            self.subjects[item.nodeid] = section, cell(sentence), others, way
 
     def pytest_runtest_logreport(self, report):
         if report.outcome == "skipped":
             return
         if report.when == "call" or report.outcome == "failed":
-            subject, sentence, way = self.subjects[report.nodeid]
-            row = self.results.setdefault(subject, {}).setdefault(sentence, {})
-            row[way] = report.outcome == "passed"
+            section, sentence, others, way = self.subjects[report.nodeid]
+            programs = self.results.setdefault(section, {}).setdefault(sentence, {})
+            programs.setdefault(others, {})[way] = report.outcome == "passed"
 
 
 def main(arguments):
@@ -80,15 +89,25 @@ def main(arguments):
     # A scenario that fails may leave a socket open; that is no news here.
     options = ["-q", "--tb=no", "-rN", "-p", "no:unraisableexception"]
     pytest.main([*options, str(HERE), *arguments], plugins=[recorder])
-    ways = chosen()
-    text = "\n".join([heading(ways), *table(recorder.results, ways)])
+    text = page(recorder.results, chosen())
     print(text)  # noqa: T201
     if not arguments:
-        head, _, rest = PAGE.read_text().partition(BEGIN)
-        PAGE.write_text(f"{head}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
-    # The others may fail; that is what the table shows.
-    rows = [row for rows in recorder.results.values() for row in rows.values()]
-    return not all(row.get(way, True) for row in rows for way in OURS)
+        PAGE.write_text(text)
+    # The others may fail; that is what the page shows.
+    wrong = list(failures(recorder.results))
+    for line in wrong:
+        print(line)  # noqa: T201
+    return bool(wrong)
+
+
+def failures(results):
+    """Yield a line for each program that does not end rightly under quiesce."""
+    for section, scenarios in results.items():
+        for sentence, programs in scenarios.items():
+            for others, passed in programs.items():
+                for way in OURS:
+                    if not passed.get(way, True):
+                        yield f"FAILED under {way}: {section}: {sentence} ({others})"
 
 
 def cell(text):
@@ -96,28 +115,78 @@ def cell(text):
     return textwrap.shorten(text, LONGEST, placeholder=" ...").replace("|", "\\|")
 
 
-def heading(ways):
+def page(results, ways):
+    """Return the whole page."""
+    lines = [HEAD, heading(results), *summary(results, ways)]
+    for section, scenarios in results.items():
+        lines += ["", *details(section, scenarios, ways)]
+    return "\n".join(lines) + "\n"
+
+
+def heading(results):
     mode = "compiled" if quiesce.COMPILED else "interpreted"
+    number = len(programs_of(results.values()))
     return (
-        f"CPython {platform.python_version()}, quiesce {mode}, "
+        f"{number:,} programs; CPython {platform.python_version()}, quiesce {mode}, "
         f"{platform.system()} {re.match(r'[0-9.]*', platform.release())[0]}.\n"
     )
 
 
-def table(results, ways):
-    """Yield the lines of the table: a row for each scenario, and totals."""
-    yield f"| scenario | {' | '.join(ways)} |"
+def summary(results, ways):
+    """Yield the lines of the table of sections."""
+    yield from head_of_table("section", ways)
+    for section, scenarios in results.items():
+        yield row(cell(section), programs_of([scenarios]), ways, counted)
+    yield row("**all that apply**", programs_of(results.values()), ways, counted)
+
+
+def details(section, scenarios, ways):
+    """Yield the lines of a section that is shown when it is asked for."""
+    yield f"<details><summary>{as_html(section)}</summary>"
+    yield ""
+    yield from head_of_table("scenario", ways)
+    for sentence, programs in scenarios.items():
+        yield row(sentence, list(programs.values()), ways, told)
+    yield ""
+    yield "</details>"
+
+
+def head_of_table(name, ways):
+    yield f"| {name} | {' | '.join(ways)} |"
     yield "|---|" + ":-:|" * len(ways)
-    passed, tried = Counter(), Counter()
-    for subject, rows in results.items():
-        yield f"| **{subject}** |" + " |" * len(ways)
-        for sentence, row in rows.items():
-            passed.update(way for way in row if row[way])
-            tried.update(row.keys())
-            marks = [{True: "yes", False: "**no**"}.get(row.get(w), "") for w in ways]
-            yield f"| {sentence} | {' | '.join(marks)} |"
-    totals = [f"**{passed[way]} of {tried[way]}**" for way in ways]
-    yield f"| **all that apply** | {' | '.join(totals)} |"
+
+
+def row(name, programs, ways, say):
+    """Return a row in which `say` tells for each way which of the programs passed."""
+    cells = [say([each[way] for each in programs if way in each]) for way in ways]
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def counted(passed):
+    """Say how many programs passed, of those that apply."""
+    return f"{sum(passed)} of {len(passed)}" if passed else ""
+
+
+def told(passed):
+    """Say so, or of a single program whether it did."""
+    if len(passed) == 1:
+        return "yes" if passed[0] else "**no**"
+    return counted(passed)
+
+
+def programs_of(sections):
+    """Return the results of every program in `sections`."""
+    return [
+        passed
+        for scenarios in sections
+        for programs in scenarios.values()
+        for passed in programs.values()
+    ]
+
+
+def as_html(text):
+    """Return `text`, which may have code in it, as HTML: no Markdown is read there."""
+    return re.sub(r"(`+)(.+?)\1", r"<code>\2</code>", html.escape(text, quote=False))
 
 
 if __name__ == "__main__":
