@@ -14,5 +14,3 @@ cdef class PendingTasks:
     @cython.locals(task=Task)
     cpdef int clear(self) except -1
 
-
-cpdef object serial_number(Task task)

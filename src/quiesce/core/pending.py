@@ -43,8 +43,8 @@ class PendingTasks:
             last._place = task._place
 
     def all(self) -> list[Task]:
-        """Return a new list of all of them, in the order in which they were made."""
-        return sorted(self.tasks, key=serial_number)
+        """Return a new list of all of them, in no order."""
+        return self.tasks.copy()
 
     def clear(self) -> None:
         """Hold none of them any more: the loop is closed."""
@@ -52,8 +52,3 @@ class PendingTasks:
         self.tasks = []
         for task in tasks:
             task._among = None
-
-
-def serial_number(task: Task) -> int:
-    """Return how many tasks were made before `task`."""
-    return task._serial

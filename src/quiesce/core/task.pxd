@@ -13,7 +13,7 @@ from quiesce.core.ready cimport ReadyQueue
 from quiesce.core.step_callbacks cimport TaskStep, TaskWakeup
 
 
-cdef unsigned long long task_count, unnamed_count
+cdef unsigned long long unnamed_count
 cdef object CancelledError
 cdef tuple WORK
 
@@ -25,7 +25,6 @@ cdef class Task(Future):
     cdef object _name
     cdef PendingTasks _among
     cdef Py_ssize_t _place
-    cdef unsigned long long _serial
     cdef unsigned long long _number
     cdef readonly int _num_cancels_requested
     cdef readonly int _cancels_thrown

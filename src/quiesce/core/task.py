@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from quiesce.core.pending import PendingTasks
     from quiesce.core.ready import ReadyQueue
 
-task_count = 0
 unnamed_count = 0
 
 
@@ -213,13 +212,11 @@ class Task(Future):
 
     def begin(self, coro: Any, name: object, context: Context | None) -> None:
         """Take the coroutine, its name and its context, and note who makes the task."""
-        global task_count, unnamed_count  # noqa: PLW0603 - they count over all loops
+        global unnamed_count  # noqa: PLW0603 - it counts over all loops
         self._coro = coro
         self._origin = native_frames.calling_code(places.only_passes_on)
         self._origin_offset = native_frames.calling_offset()
         self._context = native.copy_context() if context is None else context
-        task_count += 1
-        self._serial = task_count
         if name is None:
             unnamed_count += 1
             self._number = unnamed_count
@@ -400,7 +397,6 @@ native.give_defaults(
         "_origin_offset": 0,
         "_place": 0,
         "_reports_loss": False,
-        "_serial": 0,
     },
 )
 

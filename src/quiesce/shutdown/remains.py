@@ -6,7 +6,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from quiesce.core.running import pending_tasks
+from quiesce.core.running import listed_pending
 from quiesce.loop import Loop
 from quiesce.shutdown import children, connections, survivors
 from quiesce.shutdown.survivors import swallowed_by
@@ -31,10 +31,11 @@ def remains_of(
     draining = sys.modules.get("quiesce.shutdown.draining")
     if draining is not None and (step := draining.step_of(loop)) is not None:
         return [survivors.of_drain_step(*step)]
-    tasks = pending_tasks(loop) - ours
+    tasks = [task for task in listed_pending(loop) if task not in ours]
     if isinstance(loop, Loop):
         # They are told of as the generators that they close.
-        tasks -= loop.async_generators.closers
+        closers = loop.async_generators.closers
+        tasks = [task for task in tasks if task not in closers]
     gone_on = who_has_gone_on(tasks)
     left = survivors.of_tasks(
         tasks,
@@ -50,7 +51,7 @@ def remains_of(
     return left
 
 
-def who_has_gone_on(tasks: set[Any]) -> set[Any]:
+def who_has_gone_on(tasks: list[Any]) -> set[Any]:
     """Return the tasks that have certainly swallowed all that they were asked."""
     if len(tasks) > survivors.LOOKED_AT:
         # To tell takes longer than all of the report.
