@@ -68,18 +68,26 @@ def run(
     Whether `main` returned, raised or was interrupted, every other task is cancelled
     then and its cleanup awaited; async generators, connections and child processes are
     closed and the executor's threads joined. All of that takes at most `grace` seconds
-    (``QUIESCE_GRACE``, or else 8); what is left then is named on stderr and given up,
-    and `GraceExceeded` raised.
+    (else ``QUIESCE_GRACE``, or 8), and at most one more to give up what is left: that
+    is named on stderr, and `GraceExceeded` is raised, but after SIGTERM and SIGHUP
+    `Terminated` as ever, and after a second Ctrl-C KeyboardInterrupt.
 
     The `signals`, where the program does not handle them itself, cancel `main` first
-    and the other tasks once it is done, or one second later. SIGINT raises
-    KeyboardInterrupt in the end, unless `main` caught its cancellation and returned;
-    SIGTERM and SIGHUP raise `Terminated`. A second Ctrl-C ends the wait for cleanups.
+    and the other tasks once it is done, or after a second, or a quarter of the grace if
+    that is shorter. SIGINT raises KeyboardInterrupt in the end, unless `main` caught
+    its cancellation and returned or raised; any other one raises `Terminated`. A second
+    Ctrl-C ends the wait for cleanups.
 
-    `report` is the path of a file, or a function, that gets an account of the end;
-    ``QUIESCE_REPORT`` names a file where none is given.
+    In a thread that is not the main one no signal is heard. There the run ends with the
+    main thread, and never ends the process.
 
-    Raises RuntimeError where a loop is running in this thread.
+    `debug` sets the loop's debug mode. `report` is the path of a file, or a function,
+    that gets an account of the end; ``QUIESCE_REPORT`` names a file where none is
+    given. `loop_factory` makes the loop, which may be of another make than ours.
+
+    Raises RuntimeError where a loop is running in this thread, TypeError or, up to
+    Python 3.13, ValueError if `main` cannot be run, and ValueError if `grace` or a
+    variable of the environment is no number that it can be.
     """
     try:
         refuse_running_loop("asyncio.run()", main)

@@ -93,11 +93,12 @@ def drain(
     seconds is named on stderr and cancelled, and the next one begins. All of them
     together have half of the grace. An exception goes to the loop's exception handler.
 
-    The end is that of `quiesce.run` or a `Runner`, by a signal, by ``sys.exit()`` or
-    because main has returned; ``asyncio.run`` knows nothing of it. A step
-    that is no longer of use is taken back with `Registration.cancel`, or by leaving the
-    ``with`` block of what this returns. `name` is what the step is called when it is
-    named, without it that of the function.
+    The end is that of `quiesce.run`, by a signal, by ``sys.exit()`` or because main has
+    returned or raised; ``asyncio.run`` knows nothing of it. With a `Runner` it is
+    `close`, to which it is left to end all but the main of a run. A step that is no
+    longer of use is taken back with `Registration.cancel`, or by leaving the ``with``
+    block of what this returns. `name` is what the step is called when it is named,
+    without it that of the function.
 
     Raises RuntimeError where no loop is running and ValueError for a `limit` that is
     not above 0.

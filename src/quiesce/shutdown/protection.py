@@ -39,7 +39,8 @@ def shielded(seconds: float) -> Protection:
     meanwhile, directly, through a timeout or task group around the block or because the
     program ends, is heard when the block is left, or when the time is over if that is
     sooner: then the next wait raises CancelledError. A program that ends waits for the
-    block so long, but not beyond its grace.
+    block so long, but ends it a little before the grace is over, so that it can still
+    react: after 6.8 of 8 seconds.
 
     What begins inside the block works there as ever: timeouts, task groups, and the
     code itself may cancel the task. Tasks that are made or awaited in the block are not
