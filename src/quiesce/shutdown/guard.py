@@ -71,8 +71,12 @@ class Guard:
 
     def add(self, signum: int) -> None:
         """Look for `signum` too, whose handler has just been installed."""
-        if Guard.present is self and self.guardian is None:
+        if Guard.present is not self:
+            return
+        if self.guardian is None:
             last_resort.begin_at(signum, self.grace + MARGIN)
+        else:
+            self.guardian.watch_too(signum, self.grace)
 
     def share(self, loop: Any) -> None:
         """Begin with the run of `loop`, which hears of signals now."""

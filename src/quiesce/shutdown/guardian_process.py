@@ -40,6 +40,7 @@ class GuardianProcess:
     def __init__(self, dump: int, question: int) -> None:
         self.dump = dump
         self.question = question
+        self.signums: set[int] = set()
         ours, theirs = socket.socketpair()
         with theirs:
             start(theirs.fileno(), [os.getpid(), dump, question])
@@ -48,9 +49,15 @@ class GuardianProcess:
 
     def watch(self, signums: Iterable[int], grace: float) -> None:
         """Let it look for `signums` that are not read for `grace` seconds."""
-        words = " ".join(str(int(signum)) for signum in signums)
+        self.signums = set(map(int, signums))
+        words = " ".join(map(str, self.signums))
         self.tell(f"grace {grace + MARGIN}\nwatch {words}")
         LastResort.listener = self.child_changed
+
+    def watch_too(self, signum: int, grace: float) -> None:
+        """Let it look for `signum` beside the others."""
+        if signum not in self.signums:
+            self.watch({*self.signums, signum}, grace)
 
     def share(self, loop: Any) -> None:
         """Let it see the signals that `loop` is to read."""

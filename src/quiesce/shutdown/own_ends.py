@@ -201,24 +201,27 @@ def end_unheard(loop: Callable[[], Any], unheard: UnheardRequest) -> None:
 
 
 def guard_run(loop: Any) -> None:
-    """Guard the run of `loop`, unless a runner does."""
+    """Guard the run of `loop`, unless a runner does.
+
+    A signal that the program handles itself does not end it.
+    """
     if Guard.present is None:
-        signums = [
-            signum
-            for signum in triggers.SIGNALS
-            if signal.getsignal(signum) in triggers.STAND_INS
-        ]
-        guard.stand([*signums, signal.SIGINT], grace_of(None))
+        guard.stand(list(filter(ends_program, triggers.SIGNALS)), grace_of(None))
     if Guard.present is guard and isinstance(loop, Scheduler):
-        # It holds Ctrl-C anew in each run.
         loop.interrupts.on_heard = hear_ctrl_c
         if signal.getsignal(signal.SIGINT) == loop.interrupts.heard:
+            # It holds Ctrl-C anew in each run.
             guard.add(signal.SIGINT)
     guard.share(loop)
     if guard.stands and threading.get_ident() == threading.main_thread().ident:
         look_after(loop)
     if isinstance(loop, Scheduler):
         loop.interrupts.raise_error()
+
+
+def ends_program(signum: int) -> bool:
+    """Tell whether `signum` ends the program where no loop holds it."""
+    return signal.getsignal(signum) in triggers.STAND_INS
 
 
 def hear_ctrl_c() -> bool:

@@ -49,9 +49,13 @@ def begin(signums: Iterable[int], seconds: float) -> bool:
     signum: int = native.free_signal()
     if not signum:
         return False
+    # Order matters: Python takes its function back before it has ended, and the timer
+    # may still run then.
+    native.take_signal(signum)
     faulthandler.register(signum, file=STDERR, all_threads=True, chain=False)
     if not native.prepare_end(signum, SAME_CTRL_C, AT_ONCE):
         faulthandler.unregister(signum)
+        native.give_signal_back(signum)
         return False
     LastResort.signum = signum
     for each in signums:
@@ -82,6 +86,7 @@ def end() -> None:
     if LastResort.signum:
         native.forget_end()
         faulthandler.unregister(LastResort.signum)
+        native.give_signal_back(LastResort.signum)
         LastResort.signum = 0
 
 

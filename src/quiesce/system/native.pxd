@@ -17,6 +17,8 @@ cdef extern from "native_last_resort.h":
     """
     """
     int free_signal "quiesce_free_signal"() noexcept
+    void take_signal "quiesce_take_signal"(int signum) noexcept
+    void give_signal_back "quiesce_give_signal_back"(int signum) noexcept
     bint prepare_end "quiesce_prepare_end"(int signum, double same, double seconds_at_once) noexcept
     void start_at "quiesce_start_at"(int signum, double seconds) noexcept
     void end_in "quiesce_end_in"(double seconds, int status) noexcept

@@ -77,6 +77,14 @@ def free_signal() -> int:
     return 0
 
 
+def take_signal(signum: int) -> None:
+    """Take the free signal."""
+
+
+def give_signal_back(signum: int) -> None:
+    """Give it its usual effect again."""
+
+
 def prepare_end(signum: int, same: float, seconds_at_once: float) -> bool:  # noqa: ARG001
     """Make the timer, which sends `signum`; return whether that worked.
 

@@ -131,6 +131,19 @@ static inline void quiesce_leave(void) {
     _exit(quiesce_end.status);
 }
 
+static inline int quiesce_is_over(void) {
+    return getpid() == quiesce_end.owner && quiesce_end.running
+           && (quiesce_end.expired || quiesce_clock() >= quiesce_end.ends_at);
+}
+
+/* The timer's handler once Python has taken back the function that writes the stacks, which
+   it does as it is taken down: there are no lines any more. */
+static void quiesce_out_of_python(int signum) {
+    (void)signum;
+    if (quiesce_is_over())
+        quiesce_leave();
+}
+
 /* Name the lines and end the process. Who reads stderr may have stopped to do so: the timer
    fires once more then, in the middle of writing. */
 static void quiesce_out_of_time(int signum) {
@@ -138,9 +151,7 @@ static void quiesce_out_of_time(int signum) {
         "quiesce: the time to end is over, but a call in C does not let the main thread hear "
         "of it; the process ends here:\n";
     struct pollfd err = {STDERR_FILENO, POLLOUT, 0};
-    if (getpid() != quiesce_end.owner || !quiesce_end.running)
-        return;
-    if (!quiesce_end.expired && quiesce_clock() < quiesce_end.ends_at)
+    if (!quiesce_is_over())
         return;
     if (!quiesce_end.expired++) {
         quiesce_set_timer(0.15, 0);
@@ -165,13 +176,32 @@ static inline int quiesce_free_signal(void) {
     return 0;
 }
 
-/* Prepare the timer; `signum` is the free signal, for which the function that writes the
-   stacks was installed. Give 0 where that does not work. */
+/* Take the free signal, before the function that writes the stacks is installed for it. */
+static inline void quiesce_take_signal(int signum) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    sigemptyset(&action.sa_mask);
+    action.sa_handler = quiesce_out_of_python;
+    sigaction(signum, &action, NULL);
+}
+
+/* Give that signal its usual effect again. */
+static inline void quiesce_give_signal_back(int signum) {
+    struct sigaction present;
+    if (sigaction(signum, NULL, &present) == 0
+        && present.sa_handler == quiesce_out_of_python) {
+        present.sa_handler = SIG_DFL;
+        sigaction(signum, &present, NULL);
+    }
+}
+
+/* Prepare the timer; `signum` is the signal that was taken, for which the function that writes
+   the stacks was installed since. Give 0 where that does not work. */
 static inline int quiesce_prepare_end(int signum, double same, double seconds_at_once) {
     struct sigaction action;
     struct sigevent event;
     if (sigaction(signum, NULL, &quiesce_end.dump) < 0
-        || quiesce_end.dump.sa_handler == SIG_DFL)
+        || quiesce_end.dump.sa_handler == quiesce_out_of_python)
         return 0;
     memset(&event, 0, sizeof event);
     event.sigev_notify = SIGEV_SIGNAL;
@@ -277,6 +307,8 @@ static inline void quiesce_forget_child(int pid) {
 #else
 #define QUIESCE_HAS_LAST_RESORT 0
 static inline int quiesce_free_signal(void) { return 0; }
+static inline void quiesce_take_signal(int signum) {}
+static inline void quiesce_give_signal_back(int signum) {}
 static inline int quiesce_prepare_end(int signum, double same, double at_once) { return 0; }
 static inline void quiesce_start_at(int signum, double seconds) {}
 static inline void quiesce_end_in(double seconds, int status) {}

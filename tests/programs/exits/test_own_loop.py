@@ -92,17 +92,18 @@ finally:
     assert outcome.is_silent
 
 
-def test_a_handler_that_stops_the_loop_wins(scenario):
-    text = (
-        HEAD
-        + """
-loop.add_signal_handler(signal.SIGTERM, loop.stop)
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_handler_that_stops_the_loop_wins(scenario, signum):
+    text = HEAD + filled(
+        """
+{handles}
 task = loop.create_task(main())
 loop.run_forever()
 log("stopped")
-"""
+""",
+        handles=f"loop.add_signal_handler({int(signum)}, loop.stop)",
     )
-    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    outcome = scenario.interrupted(text, by=signum)
     assert outcome.log[0] == "stopped"
     assert sorted(outcome.log[1:]) == ["background", "main"]
     assert (outcome.status, outcome.is_silent) == (0, True)
@@ -421,6 +422,44 @@ log("went on")
     assert outcome.log[0] == "caught"
     assert "went on" in outcome.log
     assert outcome.status == 0
+
+
+# How a program may handle a signal by itself, around a run of its loop.
+HANDLES = {
+    "in the loop": "loop.add_signal_handler({number}, loop.stop)",
+    "in the loop, from the second run on": (
+        "loop.run_until_complete(asyncio.sleep(0))\n"
+        "loop.add_signal_handler({number}, loop.stop)"
+    ),
+    "by itself": "signal.signal({number}, lambda *_: loop.stop())",
+}
+
+
+@pytest.mark.ways("quiesce run")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("handles", HANDLES)
+def test_a_program_that_handles_the_signal_has_as_long_as_it_wants(
+    scenario, handles, signum
+):
+    text = HEAD + filled(
+        """
+{handles}
+loop.call_soon(say)
+task = loop.create_task(sleeper("task"))
+loop.run_forever()
+log("stopped")
+loop.run_until_complete(asyncio.sleep(2.5))
+task.cancel()
+loop.run_until_complete(asyncio.wait([task]))
+time.sleep(0.5)
+log("went on")
+loop.close()
+""",
+        handles=HANDLES[handles].format(number=int(signum)),
+    )
+    outcome = scenario.interrupted(text, by=signum, grace=0.5)
+    assert outcome.log == ["stopped", "task", "went on"]
+    assert (outcome.status, outcome.is_silent) == (0, True)
 
 
 IN_MAIN = {
