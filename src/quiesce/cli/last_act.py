@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from quiesce.core import interrupts
 from quiesce.errors import Terminated
 from quiesce.shutdown import late_status, process_wide
-from quiesce.shutdown.exit_status import die_of, flush_output
+from quiesce.shutdown.exit_status import flush_output
 from quiesce.shutdown.exit_supervisor import NO_THREADS_AT_EXIT
 from quiesce.shutdown.forks import put_off
 from quiesce.shutdown.nudge import Nudge
@@ -76,16 +76,19 @@ class LastAct:
         self.die_if_asked()
         # What is printed is lost to a signal from here on, and nothing hears of it.
         flush_output()
+        if threading.current_thread() is not threading.main_thread():
+            # That one is stuck, and the process is left without it.
+            return
         for signum in SIGNALS:
             if signal.getsignal(signum) == self.answer:
                 signal.signal(signum, signal.SIG_DFL)
         self.die_if_asked()
 
     def die_if_asked(self) -> None:
-        """End by the signal, if there was one."""
+        """End by the signal, if there was one, as the very last act."""
         signum = self.signum or next(iter(late_status.SIGNUMS), None)
         if signum is not None:
-            die_of(signum)
+            late_status.die_of(signum)
 
     def die_of(self, signum: int) -> None:
         """Choose the signal; from now on its repetition changes nothing."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import errno
 import functools
+import gc
+import io
 import os
 import signal
 import stat
@@ -15,17 +17,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# What keeps what is written to it for a while.
+BUFFERED = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 # Seconds for exit functions and unread output, where the process must go.
 LAST_ACTS = 0.4
-
-
-def die_of(signum: int) -> NoReturn:
-    """End this process by `signum`, as if it had never been caught.
-
-    Nothing of the interpreter runs after this; what was printed is written out first.
-    """
-    flush_output()
-    strike(signum)
 
 
 def strike(signum: int) -> NoReturn:
@@ -68,6 +63,21 @@ def flush_output() -> None:
             stream.flush()
         except Exception:  # noqa: BLE001, S112 - a stand-in may raise anything
             # No stream, a reader that has gone, a closed stream: nothing to save.
+            continue
+
+
+def flush_files() -> None:
+    """Write out what was written to open files, where nobody will close them.
+
+    Only to files on a disk: others may keep who writes waiting.
+    """
+    for thing in gc.get_objects():
+        if not issubclass(type(thing), BUFFERED):
+            continue
+        try:
+            if not thing.closed and stat.S_ISREG(os.fstat(thing.fileno()).st_mode):
+                thing.flush()
+        except Exception:  # noqa: BLE001, S112 - a subclass may raise anything
             continue
 
 
@@ -126,17 +136,23 @@ def leave(status: int, signum: int | None = None) -> NoReturn:
     possible in a moment: the thread that is stuck may hold a lock which they need.
     With `signum` the process dies of that signal, where this is the main thread.
     """
-    last_acts = threading.Thread(target=run_last_acts, daemon=True)
+    last_acts = threading.Thread(target=act_for_the_last_time, daemon=True)
     try:
         last_acts.start()
     except RuntimeError:
         # Too late for a thread: the interpreter is half gone.
-        run_last_acts()
+        act_for_the_last_time()
     else:
         last_acts.join(LAST_ACTS)
     if signum is not None:
         strike(signum)
     os._exit(status)
+
+
+def act_for_the_last_time() -> None:
+    """Do what is left to do where the interpreter is not taken down."""
+    run_last_acts()
+    flush_files()
 
 
 def run_last_acts() -> None:

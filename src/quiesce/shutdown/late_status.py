@@ -1,8 +1,9 @@
-"""The status of a program whose exit functions run a loop that is asked to end.
+"""The end of the process in the last moment of the interpreter, to say why it ended.
 
-Python shows what an exit function raises, forgets it and exits as it would have: with
-status 0, most of the time. What asked for the end, or had to be forced, must not be
-lost in this way.
+By a signal, when modules are taken down and files are closed. Or with the status of a
+loop that an exit function ran: Python shows what an exit function raises, forgets it
+and exits as it would have, with status 0 most of the time. What asked for the end, or
+had to be forced, must not be lost in this way.
 """
 
 from __future__ import annotations
@@ -56,16 +57,38 @@ def note(show: Any, noted: Any, unraisable: Any) -> None:
 
 def exit_with(status: Any) -> None:
     """Let the exit that has begun end with this status."""
-    # What `sys` has is what the interpreter takes down last.
-    sys.__dict__["_quiesce_late_status"] = LastOfAll(status)
+    last_of_all().status = status
+
+
+def die_of(signum: int) -> None:
+    """Let the exit that has begun end by this signal, as if nobody had caught it."""
+    last = last_of_all()
+    last.signum, last.status = signum, 128 + signum
 
 
 class LastOfAll:
-    """Ends the process with a status when it is taken down itself."""
+    """Ends the process when it is taken down itself."""
 
-    def __init__(self, status: Any) -> None:
+    def __init__(self) -> None:
         # By then no module can be relied on.
-        self.leave = functools.partial(os._exit, status)
+        self.kill = functools.partial(os.kill, os.getpid())
+        self.leave = os._exit
+        self.signum = 0
+        self.status: Any = 0
 
     def __del__(self) -> None:
-        self.leave()
+        if self.signum:
+            # Python has given all signals their usual effect again.
+            self.kill(self.signum)
+        # Blocked, it does nothing: then the status says at least what it was.
+        self.leave(self.status)
+
+
+def last_of_all() -> LastOfAll:
+    """Return what ends the process in the end, made now if there is none."""
+    # What `sys` has is what the interpreter takes down last.
+    names = sys.__dict__
+    if "_quiesce_last_of_all" not in names:
+        names["_quiesce_last_of_all"] = LastOfAll()
+    last: LastOfAll = names["_quiesce_last_of_all"]
+    return last

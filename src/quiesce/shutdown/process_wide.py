@@ -33,6 +33,7 @@ from quiesce.shutdown.budget import AT_ONCE, Budget
 from quiesce.shutdown.callers import Callers, keep_later_ctrl_c_quiet
 from quiesce.shutdown.exit_status import (
     ends_by_ctrl_c,
+    flush_files,
     flush_or_forget,
     flush_output,
     keep_death_by_ctrl_c,
@@ -345,6 +346,7 @@ class ExitBound:
     def leave(self) -> NoReturn:
         """End the process, with the status that says why."""
         flush_output()
+        flush_files()
         if self.forced_status == 128 + signal.SIGINT and ends_by_ctrl_c():
             strike(signal.SIGINT)
         os._exit(self.forced_status)

@@ -92,3 +92,57 @@ def test_everything_is_written_out_where_the_end_is_forced(scenario, signum):
     outcome = scenario.interrupted(FORCED, by=signum, grace=GRACE)
     assert outcome.out == ["in main", "ready", "at exit"]
     assert outcome.tells_force(signum)
+
+
+WRITING = """
+import tempfile
+
+class Finalized:
+    def __del__(self):
+        log("finalized")
+
+temporary = tempfile.NamedTemporaryFile(dir=".")
+file = open("rows", "w")
+finalized = Finalized()
+
+async def main():
+    {background}
+    await asyncio.sleep(0)
+    file.write("a row")
+    say()
+    await sleeper("main")
+
+run(main())
+"""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_files_are_closed_and_finalizers_run(scenario, signum):
+    text = WRITING.replace("{background}", "pass")
+    with scenario.start(text) as program:
+        program.wait_for()
+        program.send(signum)
+        outcome = program.end()
+        assert (program.folder / "rows").read_text() == "a row"
+        assert not list(program.folder.glob("tmp*"))
+    assert outcome.log == ["main", "finalized"]
+    assert outcome.tells(signum)
+    assert outcome.is_silent
+
+
+@pytest.mark.parametrize("thread", ["a task", "a thread"])
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_written_to_files_is_there_where_the_end_is_forced(
+    scenario, signum, thread
+):
+    stuck = {
+        "a task": 'start("stuck", for_ever)',
+        "a thread": "threading.Thread(target=time.sleep, args=[3600]).start()",
+    }
+    text = WRITING.replace("{background}", stuck[thread])
+    with scenario.start(text, grace=GRACE) as program:
+        program.wait_for()
+        program.send(signum)
+        outcome = program.end()
+        assert (program.folder / "rows").read_text() == "a row"
+    assert outcome.tells_force(signum)
