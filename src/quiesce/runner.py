@@ -42,6 +42,7 @@ from quiesce.shutdown.report import Report
 from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.sequence import Sequence
 from quiesce.shutdown.triggers import SIGNALS, HeldSignals, Triggers, terminate
+from quiesce.shutdown.waiting_main import waiting_main
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -279,6 +280,7 @@ class Runner:
         sequence.end_main(self._main, main_only=not self._is_whole_program)
         if not self._main.done():
             raise triggers.answer()
+        sequence.main_failed = has_failed(self._main)
         if triggers.signum == signal.SIGINT and not triggers.hurried:
             if sequence.asking.has_ended(self._main):
                 raise triggers.answer()
@@ -475,6 +477,7 @@ class Runner:
         ask = partial(self._call_from_outside, self._exit_with_program)
         hurry = partial(self._call_from_outside, self._hurry)
         with all_runs.entered(loop, ask, hurry, self._grace):
+            waiting_main.look_on(self._grace)
             yield
 
     def _exit_with_program(self) -> NoReturn:

@@ -97,7 +97,7 @@ class Callers:
 
     def look(self) -> float | None:
         """Do what is due, in the thread; return when to look again."""
-        if not is_on_its_way():
+        if on_its_way() is None:
             self.place = None
             return LOOK if self.budget.is_recent() else None
         frames = frames_down_to(innermost_frame())
@@ -166,15 +166,13 @@ def keep_later_ctrl_c_quiet(hurry: Callable[[], bool]) -> None:
         sys.excepthook = LaterCtrlCHook(sys.excepthook, hurry)
 
 
-def is_on_its_way() -> bool:
-    """Tell whether the main thread is in a block that has what ends the program."""
+def on_its_way() -> BaseException | None:
+    """Return what ends the program, if the main thread is in a block that has it."""
     handled: Any = sys._current_exceptions().get(threading.main_thread().ident or 0)
     # Up to 3.11 between its type and its traceback.
     error: Any = handled[1] if isinstance(handled, tuple) else handled
-    return any(
-        isinstance(each, (KeyboardInterrupt, SystemExit))
-        for each in with_contexts(error)
-    )
+    ends = (KeyboardInterrupt, SystemExit)
+    return next((each for each in with_contexts(error) if isinstance(each, ends)), None)
 
 
 def what_it_repeats(error: BaseException) -> BaseException | None:

@@ -73,6 +73,17 @@ def stop_loops(ends: Callable[[threading.Thread], bool]) -> set[Any]:
 
     Also those that they run only later, for each thread once.
     """
+    asked = ask_loops(ends)
+    deadline = time.monotonic() + LEAVES_WITHIN
+    for thread in asked.values():
+        join_until(thread, deadline)
+    return {loop for loop, thread in asked.items() if thread.is_alive()}
+
+
+def ask_loops(
+    ends: Callable[[threading.Thread], bool],
+) -> dict[Any, threading.Thread]:
+    """Ask threads to leave their loops, those that shall end; return these loops."""
     loops_in_threads.ends.append(ends)
     asked: dict[Any, threading.Thread] = {}
     for loop in all_of(loops):
@@ -81,10 +92,16 @@ def stop_loops(ends: Callable[[threading.Thread], bool]) -> set[Any]:
             continue
         loops_in_threads.ask(loop, thread)
         asked[loop] = thread
-    deadline = time.monotonic() + LEAVES_WITHIN
-    for thread in asked.values():
-        join_until(thread, deadline)
-    return {loop for loop, thread in asked.items() if thread.is_alive()}
+    return asked
+
+
+def are_any_driven() -> bool:
+    """Tell whether a thread that is not the main one runs a loop by itself."""
+    main = threading.main_thread().ident
+    return any(
+        loop._thread_id not in {None, main} and is_driven_by_hand(loop)
+        for loop in all_of(loops)
+    )
 
 
 def is_driven_by_hand(loop: Any) -> bool:

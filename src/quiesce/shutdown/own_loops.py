@@ -15,7 +15,9 @@ from typing import Any
 from quiesce.core import runs
 from quiesce.shutdown import own_ends
 from quiesce.shutdown.blocked import Announcer, Pulse
+from quiesce.shutdown.budget import grace_of
 from quiesce.shutdown.loops_in_threads import loops_in_threads
+from quiesce.shutdown.waiting_main import waiting_main
 from quiesce.shutdown.watch_thread import RUNNING, WatchThread
 from quiesce.shutdown.watchdog import is_watched, pause_before_next_look, threshold
 
@@ -58,6 +60,7 @@ class OwnLoops:
             return
         own_ends.guard_run(loop)
         loops_in_threads.begin_run(loop)
+        waiting_main.look_on(grace_of(None), stops_loops=True)
         seconds = threshold()
         if seconds is None:
             return

@@ -181,13 +181,17 @@ class Runs:
         if runs:
             keep_death_by_ctrl_c()
 
-    def hurry(self) -> None:
-        """Let the runs that have not ended say what they give up, and end at once."""
+    def hurry_all(self) -> list[Run]:
+        """Let every run end at once; return those that have yet to."""
         runs = list(self.runs.values())
-        now = time.monotonic()
         for run in runs:
             run.hurry(RUNS_AT_ONCE)
-        for run in runs:
+        return runs
+
+    def hurry(self) -> None:
+        """Let the runs that have not ended say what they give up, and end at once."""
+        now = time.monotonic()
+        for run in self.hurry_all():
             # What follows in the thread is part of it: it would be named else.
             join_until(run.thread, now + THREADS_AT_ONCE)
 

@@ -482,3 +482,105 @@ def test_one_that_is_over_is_not_waited_for(scenario):
     assert outcome.log == ["run"] * 3 + ["atexit"]
     assert outcome.status == 0
     assert outcome.is_silent
+
+
+# How the main thread may wait for one while a signal's exception leaves it.
+WAITS = {
+    "with a pool": """
+    with ThreadPoolExecutor() as pool:
+        pool.submit(use)
+        begun.wait()
+        say()
+        sleep_in_pieces()
+    """,
+    "in a finally": """
+    thread = threading.Thread(target=use)
+    thread.start()
+    begun.wait()
+    try:
+        say()
+        sleep_in_pieces()
+    finally:
+        thread.join()
+    """,
+    "for its result": """
+    with ThreadPoolExecutor() as pool:
+        future = pool.submit(use)
+        begun.wait()
+        say()
+        future.result()
+    """,
+}
+WAITED_FOR = """
+def use():
+    {use}
+
+{wait}
+"""
+
+
+def interrupted_in_wait(scenario, wait, use, by):
+    if scenario.way != "quiesce run" and by != signal.SIGINT:
+        pytest.skip("nobody hears SIGTERM where no run is in the main thread")
+    body = filled(WAITED_FOR, use=use, wait=WAITS[wait])
+    return scenario.interrupted(program(body), by=by, grace=GRACE)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("wait", WAITS)
+def test_one_for_which_the_main_thread_waits_is_ended_within_the_grace(
+    scenario, wait, signum
+):
+    outcome = interrupted_in_wait(scenario, wait, 'run(waits("run"))', signum)
+    assert outcome.log == ["run", "run's background", "atexit"]
+    assert outcome.tells(signum)
+    assert outcome.gone_within(GRACE + 1)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("wait", WAITS)
+def test_one_that_never_ends_does_not_hold_a_main_thread_that_waits_for_it(
+    scenario, wait, signum
+):
+    outcome = interrupted_in_wait(scenario, wait, "run(stubborn())", signum)
+    assert outcome.log == ["atexit"]
+    assert outcome.tells_force(signum)
+    assert outcome.gone_within(GRACE + 1)
+    assert "in stubborn" in outcome.err
+
+
+@pytest.mark.ways("quiesce run")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("wait", WAITS)
+def test_so_is_a_thread_that_drives_its_loop_by_itself(scenario, wait, signum):
+    use = """
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(waits("run"))
+    loop.run_forever()
+    """
+    outcome = interrupted_in_wait(scenario, wait, use, signum)
+    assert sorted(outcome.log) == ["atexit", "run", "run's background"]
+    assert outcome.tells(signum)
+    assert outcome.gone_within(GRACE + 1)
+
+
+def test_a_main_thread_that_goes_on_after_a_ctrl_c_may_wait_for_one(scenario):
+    body = """
+    async def works():
+        begun.set()
+        await asyncio.sleep(2)
+        log("worked")
+
+    thread = threading.Thread(target=lambda: run(works()))
+    thread.start()
+    begun.wait()
+    try:
+        say()
+        sleep_in_pieces()
+    except KeyboardInterrupt:
+        log("caught")
+    thread.join()
+    """
+    outcome = scenario.interrupted(program(body), by=signal.SIGINT, grace=0.5)
+    assert outcome.log == ["caught", "worked", "atexit"]
+    assert (outcome.status, outcome.is_silent) == (0, True)

@@ -1,0 +1,131 @@
+"""A main thread that waits for a thread with a loop, while it is on its way to the end.
+
+A run in another thread hears that the program ends when the main thread does, or the
+interpreter exits. Where the main thread waits for that very thread in a `with` or
+`finally` block that a Ctrl-C, `Terminated` or ``sys.exit()`` is leaving, neither would
+ever come. So as long as loops run in other threads somebody looks at the main thread
+from time to time. Found so, it is given the grace: at half of it the loops are asked to
+end, shortly before it is over they give up, and then the process is left.
+
+Once a run in the main thread was ended, this is done by `callers`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+from quiesce.errors import Terminated
+from quiesce.shutdown import exit_status, process_wide, processes
+from quiesce.shutdown.budget import SLOW, Budget
+from quiesce.shutdown.callers import innermost_frame, on_its_way, place_of
+from quiesce.shutdown.exit_supervisor import OVERRUN, described
+from quiesce.shutdown.loops_in_threads import are_any_driven, ask_loops
+from quiesce.shutdown.processes import ASK_AT
+from quiesce.shutdown.reason import EXITED, SIGNALLED, Reason
+from quiesce.shutdown.runs_in_threads import all_runs
+from quiesce.shutdown.threads import threads_left
+from quiesce.shutdown.watch_thread import WatchThread
+
+# Seconds between two looks, and once it has been found.
+LOOK = 0.25
+LOOK_AGAIN = 0.1
+
+
+class WaitingMain:
+    """Looks at the main thread as long as other threads run loops. Thread-safe."""
+
+    def __init__(self) -> None:
+        self.thread = WatchThread(self.look)
+        self.begin_in_child()
+
+    def begin_in_child(self) -> None:
+        """Begin anew: a forked child has none of these threads."""
+        self.starting = threading.Lock()
+        self.is_looking = False
+        self.grace = 0.0
+        # Whether loops count that threads run by themselves, as under ``quiesce run``.
+        self.stops_loops = False
+        # Where it waited at the last look, and what bounds that.
+        self.place: object = None
+        self.bound: process_wide.ExitBound | None = None
+        self.has_said = self.has_asked = self.has_hurried = False
+
+    def look_on(self, grace: float, *, stops_loops: bool = False) -> None:
+        """Look from now on, if this is not the main thread; `grace` is in seconds.
+
+        With `stops_loops` threads that run their loops by themselves leave them.
+        """
+        if threading.current_thread() is threading.main_thread():
+            return
+        with self.starting:
+            self.grace = max(self.grace, grace)
+            self.stops_loops |= stops_loops
+            if not self.is_looking:
+                self.is_looking = self.thread.start()
+
+    def look(self) -> float | None:
+        """Do what is due, in the thread; return when to look again."""
+        with self.starting:
+            loops = all_runs.runs or (self.stops_loops and are_any_driven())
+            if not loops and self.bound is None:
+                self.is_looking = False
+                return None
+        error = None if process_wide.is_bound() else on_its_way()
+        place = None if error is None else place_of(innermost_frame())
+        if error is None or place is None or place != self.place:
+            self.bound = None
+        else:
+            self.act(self.bound or self.begin(error))
+        self.place = place
+        return LOOK if self.bound is None else LOOK_AGAIN
+
+    def begin(self, error: BaseException) -> process_wide.ExitBound:
+        """Begin the time of a main thread that waits while `error` leaves it."""
+        # It has waited at the look before this one, too.
+        budget = Budget(self.grace, time.monotonic() - 2 * LOOK)
+        self.has_said = self.has_asked = self.has_hurried = False
+        self.bound = process_wide.ExitBound(budget, reason_of(error))
+        return self.bound
+
+    def act(self, bound: process_wide.ExitBound) -> None:
+        """Do what is due now that the main thread still waits."""
+        budget = bound.budget
+        if not self.has_said and budget.elapsed() >= SLOW:
+            self.has_said = True
+            bound.supervisor.say_what_is_waited_for()
+        if not self.has_asked and budget.elapsed() >= ASK_AT * budget.grace:
+            self.has_asked = True
+            all_runs.ask_all()
+            processes.terminate(processes.children_without_jobs())
+            if self.stops_loops:
+                ask_loops(is_another)
+        if not self.has_hurried and budget.left() <= budget.reserve:
+            self.has_hurried = True
+            # They know best what they give up.
+            all_runs.hurry_all()
+        if time.monotonic() >= budget.deadline + OVERRUN:
+            bound.name(described(threads_left()))
+            processes.end(processes.multiprocessing_children())
+            exit_status.leave(bound.forced_status, bound.signum)
+
+
+def is_another(thread: threading.Thread) -> bool:
+    """Tell whether `thread` is not the main one."""
+    return thread is not threading.main_thread()
+
+
+def reason_of(error: BaseException) -> Reason:
+    """Return why the program ends out of which `error` is on its way."""
+    if isinstance(error, KeyboardInterrupt):
+        return Reason(SIGNALLED, signal.SIGINT)
+    if isinstance(error, Terminated):
+        return Reason(SIGNALLED, error.signum)
+    return Reason(EXITED, error=error)
+
+
+waiting_main = WaitingMain()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=waiting_main.begin_in_child)
