@@ -45,7 +45,12 @@ def run_coroutine_threadsafe(
                 future.set_exception(error)
             raise
 
-    loop.call_soon_threadsafe(start)
+    try:
+        loop.call_soon_threadsafe(start)
+    except RuntimeError:
+        # It is closed. That it was never awaited is no news beside that.
+        coro.close()
+        raise
     return future
 
 

@@ -29,6 +29,7 @@ from quiesce.core import (
     native,
     running,
     runs,
+    too_late,
 )
 from quiesce.core.async_generators import AsyncGenerators
 from quiesce.core.clock import TimeMethod
@@ -223,6 +224,7 @@ class Scheduler:
         for watcher in self.poller.watchers():
             watcher.on_loop_close()
         self.closed = True
+        too_late.refuse_all([*self.incoming, *self.ready.items])
         self.ready.close()
         self.timers.clear()
         self.incoming.clear()
@@ -230,6 +232,10 @@ class Scheduler:
         self.pending_tasks.clear()
         self.other_tasks.clear()
         self.interrupts.raise_error()
+
+    def has_queued(self) -> bool:
+        """Tell whether something is to be called in the next iteration."""
+        return bool(self.ready.items) or bool(self.has_incoming)
 
     def is_running(self) -> bool:
         """Tell whether the loop runs now, in any thread."""
@@ -297,6 +303,7 @@ class Scheduler:
         Raises `RuntimeError` on a closed loop.
         """
         if self.closed:
+            too_late.refuse(callback)
             self.check_closed()
         handle = make_thread_safe_handle(
             callback, args, self, native.copy_context() if context is None else context

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 GENERATORS_SHARE = 0.5
 # Seconds for aborted connections and killed children to be over.
 LAST_MOMENTS = 0.15
+# How often the loop turns at most before it is closed, if there is always something.
+LAST_TURNS = 10
 # Seconds for tasks that are asked only when the time for tasks is over.
 MOMENT = 0.005
 
@@ -85,6 +87,25 @@ def begin_to_close(sequence: Sequence) -> None:
     children.terminate(loop, sequence.terminated)
     if isinstance(loop, Loop) and sequence.reason.ends_process:
         all_runs.ask_those_of(loop.executor.pool)
+
+
+def run_out(sequence: Sequence) -> None:
+    """Tell those who wait for what has just ended, and run what threads handed over.
+
+    A loop that is closed calls nothing any more.
+    """
+    for _ in range(LAST_TURNS):
+        sequence.turn(time.monotonic())
+        end_late_tasks(sequence)
+        if not has_queued(sequence.loop):
+            return
+
+
+def has_queued(loop: Any) -> bool:
+    """Tell whether something is to be called in the next iteration."""
+    if isinstance(loop, Loop):
+        return loop.has_queued()
+    return bool(getattr(loop, "_ready", False))
 
 
 def late_tasks(sequence: Sequence) -> set[Any]:

@@ -94,5 +94,6 @@ def status_of(error: BaseException) -> int:
     if not isinstance(error, SystemExit):
         return 1
     if isinstance(error.code, int):
-        return error.code
+        # As much as the system passes on to who waits for the process.
+        return error.code & 0xFF
     return 0 if error.code is None else 1

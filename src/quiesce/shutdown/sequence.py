@@ -17,7 +17,7 @@ from quiesce.core.countdown import count_down
 from quiesce.core.failures import failed_at_the_end, running_while_handled
 from quiesce.core.task_factory import task_in_spite_of_it
 from quiesce.loop import Loop
-from quiesce.shutdown import children, connections, ending, survivors
+from quiesce.shutdown import children, closing, connections, ending, survivors
 from quiesce.shutdown.asking import Asking
 from quiesce.shutdown.budget import AT_ONCE, SLOW
 from quiesce.shutdown.phases import MAIN, PHASES, REST
@@ -68,6 +68,8 @@ class Sequence:
         self.cut_off: list[Survivor] = []
         # What a cleanup raised to end the program, as sys.exit() does.
         self.interruption: BaseException | None = None
+        # Whether main has failed, be it by that: it says more than a signal then.
+        self.main_failed = False
         self.asking = Asking(self)
         self.phases_left: list[Phase] = list(PHASES)
         self.has_begun = False
@@ -128,6 +130,7 @@ class Sequence:
     def finish(self) -> None:
         """Go through all phases that are left, and give the account of them."""
         self.advance(self.phases_left[-1].name if self.phases_left else "")
+        closing.run_out(self)
         self.report_untaken()
         self.report.write(self.status())
 
@@ -135,9 +138,12 @@ class Sequence:
         """Return the exit status that is to be expected, None if nobody knows."""
         if self.forced:
             return self.reason.forced_status
-        if self.interruption is not None and self.reason.error is None:
-            return Reason(EXITED, error=self.interruption).status
-        return self.reason.status
+        if self.interruption is None or self.reason.error is not None:
+            return self.reason.status
+        if self.reason.signum is not None and not self.main_failed:
+            # The signal has the last word, whatever other tasks say.
+            return self.reason.status
+        return Reason(EXITED, error=self.interruption).status
 
     def forget_done(self) -> None:
         """Hold no task that is done, and nothing that those have held."""

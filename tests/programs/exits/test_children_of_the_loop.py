@@ -402,3 +402,34 @@ def test_a_grandchild_that_holds_the_pipe_does_not_hold_the_exit(scenario):
     assert outcome.log == ["main", "zombies: []"]
     assert outcome.tells(signal.SIGTERM)
     assert outcome.gone_within(1)
+
+
+@pytest.mark.parametrize("end", [SLEEP, "pass"])
+def test_a_protocol_hears_of_all_that_became_of_its_child(scenario, end):
+    text = """
+    class Heard(asyncio.SubprocessProtocol):
+        def pipe_connection_lost(self, fd, error):
+            log(f"pipe {fd}")
+
+        def process_exited(self):
+            log("exited")
+
+        def connection_lost(self, error):
+            log("lost")
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        await loop.subprocess_exec(Heard, "sleep", "3600")
+        {end}
+
+    run(main())
+    """
+    text = filled(text, end=end)
+    if end == "pass":
+        outcome = scenario.ended(text)
+    else:
+        outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    heard = [line for line in outcome.log if line != "main"]
+    assert sorted(heard) == ["exited", "lost", "pipe 0", "pipe 1", "pipe 2"]
+    assert heard[-1] == "lost"
+    assert outcome.is_silent

@@ -481,3 +481,40 @@ def test_the_json_report_of_a_hurried_exit_names_each_survivor_once(scenario):
         program.send(signal.SIGINT)
         survivors = program.end().report["survivors"]
     assert [each["name"] for each in survivors] == ["mule"]
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_the_report_has_the_status_of_the_signal_though_a_cleanup_exits(
+    scenario, signum
+):
+    text = """
+    async def exits():
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            sys.exit(4)
+
+    async def main():
+        asyncio.create_task(exits())
+        await asyncio.sleep(0)
+        say()
+        await sleeper("main")
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, by=signum, reports=True)
+    assert outcome.tells(signum)
+    expected = None if signum == signal.SIGINT else 128 + signum
+    assert outcome.report["status"] == expected
+
+
+@pytest.mark.parametrize(("code", "status"), [(-1, 255), (256, 0), (3, 3)])
+def test_the_report_has_the_status_that_the_system_passes_on(scenario, code, status):
+    text = f"""
+    async def main():
+        sys.exit({code})
+
+    run(main())
+    """
+    outcome = scenario.ended(text, reports=True)
+    assert (outcome.status, outcome.report["status"]) == (status, status)

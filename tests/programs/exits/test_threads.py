@@ -447,3 +447,52 @@ def test_what_else_ends_one_that_calls_the_closed_loop_is_shown(scenario):
     assert outcome.log == ["main", "too late"]
     assert outcome.err.count("RuntimeError: my own") == 1
     assert outcome.tells(signal.SIGTERM)
+
+
+HANDS_OVER = """
+import {module}
+
+async def nothing():
+    pass
+
+def hands_over(loop):
+    try:
+        while True:
+            {module}.run_coroutine_threadsafe(nothing(), loop).result()
+    except BaseException as error:
+        log(type(error).__name__)
+
+async def main():
+    loop = asyncio.get_running_loop()
+    for _ in range(4):
+        threading.Thread(target=hands_over, args=[loop]).start()
+    await asyncio.sleep(0.05)
+    {end}
+
+run(main())
+"""
+
+
+@pytest.mark.parametrize("end", ["say(); await asyncio.sleep(3600)", "sys.exit(143)"])
+@pytest.mark.parametrize("module", ["asyncio", "quiesce"])
+def test_one_that_hands_over_coroutines_is_told_that_it_comes_too_late(
+    scenario, module, end
+):
+    text = filled(HANDS_OVER.replace("{module}", module), end=end)
+    if "say" in end:
+        outcome = scenario.interrupted(text, by=signal.SIGTERM)
+        assert outcome.tells(signal.SIGTERM)
+    else:
+        outcome = scenario.ended(text)
+        assert outcome.status == 143
+    assert set(outcome.log) <= {"CancelledError", "RuntimeError"}
+    assert len(outcome.log) == 4
+    assert outcome.is_silent
+
+
+def test_after_a_normal_return_one_is_told_so_too(scenario):
+    text = filled(HANDS_OVER.replace("{module}", "asyncio"), end="pass")
+    outcome = scenario.ended(text)
+    assert set(outcome.log) <= {"CancelledError", "RuntimeError"}
+    assert len(outcome.log) == 4
+    assert (outcome.status, outcome.is_silent) == (0, True)

@@ -115,3 +115,40 @@ def test_what_main_has_held_is_dropped_before_the_loop_is_closed(
     assert sorted(outcome.log) == ["background: False", "main: False"]
     assert outcome.tells(signum)
     assert outcome.is_silent
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_what_the_last_cleanup_queues_is_called(scenario, signum):
+    text = """
+    def again(times):
+        if times:
+            asyncio.get_running_loop().call_soon(again, times - 1)
+        else:
+            log("called")
+
+    async def main():
+        task = start("background")
+        task.add_done_callback(lambda _: again(5))
+        await asyncio.sleep(0)
+        say()
+        await sleeper("main")
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, by=signum)
+    assert outcome.log == ["main", "background", "called"]
+    assert outcome.tells(signum)
+
+
+def test_a_callback_that_always_queues_another_does_not_hold_the_end(scenario):
+    text = """
+    def again():
+        asyncio.get_running_loop().call_soon(again)
+
+    async def main():
+        again()
+
+    run(main())
+    """
+    outcome = scenario.ended(text)
+    assert (outcome.status, outcome.is_silent) == (0, True)
