@@ -48,6 +48,12 @@ class OtherTasks:
         self.hold(task)
         return WatchedStep(callback, task, self)
 
+    def note_waiter(self, callback: Any) -> None:
+        """Hold the task that `callback`, of the second type below, is to wake."""
+        task = callback.__self__
+        if is_asyncios(task) and not task.done():
+            self.pending.setdefault(task)
+
     def hold(self, task: Any) -> None:
         """Hold `task` until it is done."""
         if task.done():

@@ -572,3 +572,31 @@ def test_a_gathering_that_nobody_awaits_is_ended_without_a_word(scenario, tasks,
     outcome = ended(scenario, filled(text, tasks=CLASSES[tasks]), end)
     assert sorted(outcome.log) == ["one", "two"]
     assert outcome.is_silent
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")
+@pytest.mark.ways("quiesce.run", "quiesce run")
+def test_an_eager_task_made_by_hand_that_nobody_holds_is_ended(scenario):
+    text = """
+    import gc
+
+    async def lonely():
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await asyncio.sleep(0)
+            log("lonely")
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        asyncio.Task(lonely(), loop=loop, eager_start=True)
+        gc.collect()
+        say()
+        await sleeper("main")
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, by=signal.SIGTERM)
+    assert outcome.log == ["main", "lonely"]
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.is_silent
