@@ -41,7 +41,7 @@ PATIENCE = 0.125
 # not get a processor is not to blame.
 LEAST_HELD = 0.02
 # How long the end may overrun its deadline as long as the loop turns, in seconds.
-OVERRUN = 0.8
+OVERRUN = 0.5
 # Seconds after which a blocked loop is told of while the program runs; None is never.
 # ``quiesce run`` sets it.
 default_threshold: float | None = None
