@@ -57,6 +57,12 @@ def changes(function):
     return function
 
 
+def strikes(signum):
+    """End the process by a signal at once."""
+    signal.signal(signum, signal.SIG_DFL)
+    os.kill(os.getpid(), signum)
+
+
 @changes
 def watched(count_down):
     """Return what has somebody wait for each task who may look how it ended."""
@@ -588,6 +594,16 @@ MUTANTS = {
     ),
     "errors of who was cancelled are kept": replaced(
         "shutdown.sequence", "count_down", watched
+    ),
+    "what is queued at last is dropped": replaced("shutdown.closing", "run_out"),
+    "a main thread that waits has for ever": replaced(
+        "shutdown.waiting_main:WaitingMain", "look_on"
+    ),
+    "the signal strikes before files are closed": replaced(
+        "shutdown.late_status", "die_of", strikes
+    ),
+    "files are forgotten where the end is forced": replaced(
+        "shutdown.process_wide", "flush_files"
     ),
     "a wait that was given up ends turns": replaced(
         "shutdown.sequence", "count_down", without_end

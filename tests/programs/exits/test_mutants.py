@@ -127,6 +127,26 @@ FAILS = {
         "a_cleanup_that_never_ends_is_forced_with_status_70",
         {"end": "return"},
     ),
+    "what is queued at last is dropped": (
+        "while_closing",
+        "what_the_last_cleanup_queues_is_called",
+        {"signum": TERM},
+    ),
+    "a main thread that waits has for ever": (
+        "runs_in_threads",
+        "one_for_which_the_main_thread_waits_is_ended_within_the_grace",
+        {"wait": "with a pool", "signum": INT},
+    ),
+    "the signal strikes before files are closed": (
+        "output",
+        "files_are_closed_and_finalizers_run",
+        {"signum": TERM},
+    ),
+    "files are forgotten where the end is forced": (
+        "output",
+        "what_was_written_to_files_is_there_where_the_end_is_forced",
+        {"thread": "a thread", "signum": TERM},
+    ),
     "a wait that was given up ends turns": (
         "runner",
         "a_run_that_was_given_up_does_not_end_a_later_one",
@@ -859,6 +879,7 @@ UNDER_QUIESCE_RUN = {
     "a signal that comes before a wait is not repeated",
     "nothing of ours goes before a fork",
     "no death by the signal",
+    "the signal strikes before files are closed",
 }
 
 
