@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import quiesce
 from tests.programs.exits.scenario import filled
 
 ASKS = [signal.SIGINT, signal.SIGTERM]
@@ -147,3 +148,42 @@ def test_a_child_forked_in_an_exit_function_outlives_the_deadline(scenario):
         program.wait_for("the child has ended")
         outcome = program.end()
     assert outcome.tells(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_stuck_when_python_is_gone_ends_with_the_status_too(scenario, signum):
+    text = """
+    import codecs, gc
+
+    class Holds:
+        pass
+
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+
+    # Dropped when the interpreter is gone, and it writes then: nobody reads.
+    gc.disable()
+    holds = Holds()
+    holds.file = open(writer, "wb")
+    holds.file.write(b"more")
+    codecs.register(lambda name, holds=holds: None)
+    del holds
+
+    async def main():
+        say()
+        await sleeper("main")
+
+    run(main())
+    """
+    outcome = scenario.interrupted(text, by=signum, grace=1)
+    assert outcome.log == ["main"]
+    assert outcome.gone_within(1 + 1.5)
+    if quiesce.COMPILED:
+        assert outcome.tells_force(signum)
+    else:
+        # The guardian can only kill it.
+        assert outcome.status != 0
