@@ -30,6 +30,7 @@ left, so that a failed task that is dropped is gone, and reported, at once.
 from __future__ import annotations
 
 import asyncio
+import sys
 from asyncio import base_tasks
 from asyncio.exceptions import CancelledError
 from typing import TYPE_CHECKING, Any
@@ -403,7 +404,10 @@ native.give_defaults(
 
 def says_no_more(error: CancelledError, message: object) -> bool:
     """Tell whether a new CancelledError with `message` says what `error` does."""
-    if type(error) is not CancelledError or error.__cause__ or error.__context__:
+    if type(error) is not CancelledError or error.__cause__ is not None:
+        return False
+    # Interpreted, what is handled around the whole run counts as its context.
+    if error.__context__ is not None and error.__context__ is not sys.exception():
         return False
     arguments = error.args
     if message is None:
