@@ -172,3 +172,40 @@ def test_what_a_thread_has_done_already_lets_others_have_their_turn(loop):
         return await wrapped
 
     assert loop.run_until_complete(ask()) == "done"
+
+
+@pytest.mark.parametrize("function", [asyncio, quiesce])
+def test_a_coroutine_that_the_loop_has_not_begun_when_it_is_closed_is_refused(function):
+    loop = quiesce.new_event_loop()
+    future = function.run_coroutine_threadsafe(add(1, 2), loop)
+    loop.close()
+    with pytest.raises(RuntimeError, match="Event loop is closed"):
+        future.result(PATIENCE)
+
+
+@pytest.mark.parametrize("function", [asyncio, quiesce])
+def test_a_closed_loop_refuses_a_coroutine_without_a_warning(function, recwarn):
+    loop = quiesce.new_event_loop()
+    loop.close()
+    with pytest.raises(RuntimeError, match="Event loop is closed"):
+        function.run_coroutine_threadsafe(add(1, 2), loop)
+    assert not recwarn.list
+
+
+def test_other_callbacks_with_a_future_of_a_thread_are_dropped_as_ever():
+    loop = quiesce.new_event_loop()
+    began, ends = threading.Event(), threading.Event()
+
+    def work():
+        began.set()
+        ends.wait(PATIENCE)
+        return "done"
+
+    with ThreadPoolExecutor(1) as pool:
+        runs, waits = pool.submit(work), pool.submit(str, "next")
+        began.wait(PATIENCE)
+        loop.call_soon(lambda: (runs, "is used"))
+        loop.call_soon_threadsafe(lambda: (waits, "is used"))
+        loop.close()
+        ends.set()
+        assert (runs.result(PATIENCE), waits.result(PATIENCE)) == ("done", "next")

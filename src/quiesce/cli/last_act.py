@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from quiesce.core import interrupts
 from quiesce.errors import Terminated
 from quiesce.shutdown import late_status, process_wide
-from quiesce.shutdown.exit_status import flush_output
+from quiesce.shutdown.exit_status import flush_files, flush_output, strike
 from quiesce.shutdown.exit_supervisor import NO_THREADS_AT_EXIT
 from quiesce.shutdown.forks import put_off
+from quiesce.shutdown.guard import Guard
 from quiesce.shutdown.nudge import Nudge
 from quiesce.shutdown.own_ends import request, signum_of
 from quiesce.shutdown.reason import SIGNALLED, Reason
@@ -87,8 +88,14 @@ class LastAct:
     def die_if_asked(self) -> None:
         """End by the signal, if there was one, as the very last act."""
         signum = self.signum or next(iter(late_status.SIGNUMS), None)
-        if signum is not None:
-            late_status.die_of(signum)
+        if signum is None:
+            return
+        if Guard.present is None:
+            # Nobody would end a finalizer that hangs.
+            flush_output()
+            flush_files()
+            strike(signum)
+        late_status.die_of(signum)
 
     def die_of(self, signum: int) -> None:
         """Choose the signal; from now on its repetition changes nothing."""

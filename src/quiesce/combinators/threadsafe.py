@@ -12,6 +12,7 @@ from asyncio import events
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from quiesce.combinators.ensure_future import ensure_future, isfuture, loop_of
+from quiesce.core import too_late
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -52,6 +53,9 @@ def run_coroutine_threadsafe(
         coro.close()
         raise
     return future
+
+
+too_late.HANDS_OVER |= too_late.inner_codes(run_coroutine_threadsafe)
 
 
 def wrap_future(

@@ -180,7 +180,7 @@ class Future:
             raise RuntimeError("Future object is not initialized.")
         if type(fn) is WOKEN_STEP and self._ready is not None:  # pyright: ignore[reportUnnecessaryComparison]
             # It may be a task of asyncio's, of which nobody has heard: an eager one.
-            self._loop.other_tasks.note_waiter(fn)
+            self._loop.other_tasks.note_waiter(fn, self._loop)
         self.wait_for_it(fn, native.copy_context() if context is None else context)
 
     def remove_done_callback(self, fn: Callable[[Any], object]) -> int:

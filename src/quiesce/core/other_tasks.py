@@ -48,10 +48,10 @@ class OtherTasks:
         self.hold(task)
         return WatchedStep(callback, task, self)
 
-    def note_waiter(self, callback: Any) -> None:
-        """Hold the task that `callback`, of the second type below, is to wake."""
+    def note_waiter(self, callback: Any, loop: Any) -> None:
+        """Hold the task of `loop` that `callback`, of the second type below, wakes."""
         task = callback.__self__
-        if is_asyncios(task) and not task.done():
+        if is_asyncios(task) and not task.done() and task.get_loop() is loop:
             self.pending.setdefault(task)
 
     def hold(self, task: Any) -> None:

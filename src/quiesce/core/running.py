@@ -39,6 +39,8 @@ current_tasks: dict[Any, Any] | None = (
 
 # Every loop of ours that is alive; `all_of` lists them.
 loops: WeakSet[Any] = WeakSet()
+# To list them, as often as asyncio tries it.
+MOST_TRIES = 1000
 
 
 def all_of(weak: Iterable[T]) -> list[T]:
@@ -46,11 +48,14 @@ def all_of(weak: Iterable[T]) -> list[T]:
 
     Another one may add to it meanwhile, which ends an iteration.
     """
-    while True:
+    for _ in range(MOST_TRIES):
         try:
             return list(weak)
+        except RecursionError:
+            raise
         except RuntimeError:
             continue
+    return list(weak)
 
 
 def swap_current_task(loop: Any, task: Any) -> Any:

@@ -312,6 +312,9 @@ class Scheduler:
             debug_checks.check_call(callback, "call_soon_threadsafe")
             handle._source_traceback = debug_checks.caller_stack()
         self.incoming.append(handle)
+        if self.closed:
+            # By another thread, since it was looked at.
+            too_late.refuse(callback)
         self.has_incoming = True
         self.poller.wake()
         return handle

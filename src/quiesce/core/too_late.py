@@ -7,10 +7,23 @@ told.
 
 from __future__ import annotations
 
+import asyncio
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+
+def inner_codes(function: Callable[..., Any]) -> set[CodeType]:
+    """Return the code of the functions that `function` makes."""
+    constants = getattr(getattr(function, "__code__", None), "co_consts", ())
+    return {each for each in constants if isinstance(each, CodeType)}
+
+
+# Of what begins a coroutine in its loop, asyncio's and ours: both call what they keep
+# ``coro`` and ``future``.
+HANDS_OVER = inner_codes(asyncio.run_coroutine_threadsafe)
 
 
 def refuse_all(handles: Iterable[Any]) -> None:
@@ -19,29 +32,16 @@ def refuse_all(handles: Iterable[Any]) -> None:
         refuse(getattr(handle, "_callback", None))
 
 
-def refuse(callback: Callable[..., object] | None) -> None:
+def refuse(callback: Any) -> None:
     """Let who waits for the coroutine that `callback` would begin get a RuntimeError.
 
-    Does nothing where it is another callback than that of ``run_coroutine_threadsafe``,
-    ours or asyncio's.
+    Does nothing where it is another callback than that of ``run_coroutine_threadsafe``.
     """
-    held = list(contents_of(callback))
-    futures = [each for each in held if hasattr(each, "set_running_or_notify_cancel")]
-    if not futures:
+    code = getattr(callback, "__code__", None)
+    if code not in HANDS_OVER:
         return
-    for each in held:
-        if hasattr(each, "cr_await"):
-            each.close()
-    for future in futures:
-        if future.set_running_or_notify_cancel():
-            future.set_exception(RuntimeError("Event loop is closed"))
-
-
-def contents_of(callback: Any) -> Iterable[Any]:
-    """Yield what a function refers to that was made inside of another one."""
-    for cell in getattr(callback, "__closure__", None) or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:
-            # Empty: what it refers to was deleted.
-            continue
+    cells = zip(code.co_freevars, callback.__closure__ or (), strict=True)
+    held = {name: cell.cell_contents for name, cell in cells}
+    held["coro"].close()
+    if held["future"].set_running_or_notify_cancel():
+        held["future"].set_exception(RuntimeError("Event loop is closed"))

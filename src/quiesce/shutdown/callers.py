@@ -186,7 +186,10 @@ def what_it_repeats(error: BaseException) -> BaseException | None:
 
 def with_contexts(error: BaseException | None) -> Iterator[BaseException]:
     """Yield `error`, what was handled when it was raised, and so on."""
-    while error is not None:
+    known: set[int] = set()
+    # Nothing keeps a program from closing the circle.
+    while error is not None and id(error) not in known:
+        known.add(id(error))
         yield error
         error = error.__context__
 
@@ -205,6 +208,7 @@ def place_of(frame: FrameType | None) -> object:
     while frame is not None and frame.f_code.co_filename.startswith(STANDARD_LIBRARY):
         if frame.f_code.co_filename.startswith(WAITING):
             assert innermost is not None
-            return id(innermost), innermost.f_lasti
+            # The frame itself: the number of one that is gone is soon another's.
+            return innermost, innermost.f_lasti
         frame = frame.f_back
     return None

@@ -94,10 +94,12 @@ def run_out(sequence: Sequence) -> None:
 
     A loop that is closed calls nothing any more.
     """
+    until = time.monotonic() + LAST_MOMENTS
     for _ in range(LAST_TURNS):
         sequence.turn(time.monotonic())
         end_late_tasks(sequence)
-        if not has_queued(sequence.loop):
+        in_a_hurry = sequence.hurried or sequence.forced or time.monotonic() >= until
+        if in_a_hurry or not has_queued(sequence.loop):
             return
 
 
@@ -105,6 +107,7 @@ def has_queued(loop: Any) -> bool:
     """Tell whether something is to be called in the next iteration."""
     if isinstance(loop, Loop):
         return loop.has_queued()
+    # Of another make, which may not show it: then it is told once.
     return bool(getattr(loop, "_ready", False))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import errno
-import functools
 import gc
 import io
 import os
@@ -12,6 +11,7 @@ import signal
 import stat
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 # What keeps what is written to it for a while.
 BUFFERED = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
+IN_FORKED_CHILD: list[bool] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=partial(IN_FORKED_CHILD.append, True))
 # Seconds for exit functions and unread output, where the process must go.
 LAST_ACTS = 0.4
 
@@ -69,8 +72,11 @@ def flush_output() -> None:
 def flush_files() -> None:
     """Write out what was written to open files, where nobody will close them.
 
-    Only to files on a disk: others may keep who writes waiting.
+    Only to files on a disk: others may keep who writes waiting. Not in a forked child:
+    what its parent has written would be there twice.
     """
+    if IN_FORKED_CHILD:
+        return
     for thing in gc.get_objects():
         if not issubclass(type(thing), BUFFERED):
             continue
@@ -115,7 +121,7 @@ def keep_quiet(interrupt: KeyboardInterrupt) -> None:
     interrupt._is_kept_quiet = True  # pyright: ignore[reportAttributeAccessIssue]
     hook = sys.excepthook
     if getattr(hook, "func", None) is not show_unless_quiet:
-        sys.excepthook = functools.partial(show_unless_quiet, hook)
+        sys.excepthook = partial(show_unless_quiet, hook)
 
 
 def show_unless_quiet(
@@ -136,17 +142,22 @@ def leave(status: int, signum: int | None = None) -> NoReturn:
     possible in a moment: the thread that is stuck may hold a lock which they need.
     With `signum` the process dies of that signal, where this is the main thread.
     """
-    last_acts = threading.Thread(target=act_for_the_last_time, daemon=True)
-    try:
-        last_acts.start()
-    except RuntimeError:
-        # Too late for a thread: the interpreter is half gone.
-        act_for_the_last_time()
-    else:
-        last_acts.join(LAST_ACTS)
+    within_a_moment(act_for_the_last_time)
     if signum is not None:
         strike(signum)
     os._exit(status)
+
+
+def within_a_moment(act: Callable[[], object]) -> None:
+    """Call `act` in a thread, and wait for it no longer than `LAST_ACTS`."""
+    thread = threading.Thread(target=act, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        # Too late for a thread: the interpreter is half gone.
+        act()
+    else:
+        thread.join(LAST_ACTS)
 
 
 def act_for_the_last_time() -> None:

@@ -78,6 +78,11 @@ class Guard:
         else:
             self.guardian.watch_too(signum, self.grace)
 
+    def watch(self, signums: Iterable[int]) -> None:
+        """Look for these instead, where a guardian does: it does not see handlers."""
+        if Guard.present is self and self.guardian is not None:
+            self.guardian.watch_only(signums, self.grace)
+
     def share(self, loop: Any) -> None:
         """Begin with the run of `loop`, which hears of signals now."""
         if Guard.present is self and self.guardian is not None:

@@ -54,6 +54,12 @@ class GuardianProcess:
         self.tell(f"grace {grace + MARGIN}\nwatch {words}")
         LastResort.listener = self.child_changed
 
+    def watch_only(self, signums: Iterable[int], grace: float) -> None:
+        """Let it look for these and no others; what it has seen so far is forgotten."""
+        wanted = set(map(int, signums))
+        if wanted != self.signums:
+            self.watch(wanted, grace)
+
     def watch_too(self, signum: int, grace: float) -> None:
         """Let it look for `signum` beside the others."""
         if signum not in self.signums:

@@ -15,6 +15,7 @@ import sys
 from typing import Any
 
 from quiesce.errors import GraceExceeded, Terminated
+from quiesce.shutdown.threads import daemons
 
 # What comes out of runs that say with it how the process shall end.
 NOTED = (KeyboardInterrupt, Terminated, GraceExceeded)
@@ -71,12 +72,20 @@ class LastOfAll:
 
     def __init__(self) -> None:
         # By then no module can be relied on.
-        self.kill = functools.partial(os.kill, os.getpid())
+        self.kill = signal.raise_signal
         self.leave = os._exit
+        # What finalizers print is written out only after that. Not where a daemon may
+        # have been stopped in the middle of printing: it holds a lock.
+        self.streams: list[Any] = [] if daemons() else [sys.__stdout__, sys.__stderr__]
         self.signum = 0
         self.status: Any = 0
 
     def __del__(self) -> None:
+        for stream in self.streams:
+            try:
+                stream.flush()
+            except Exception:  # noqa: BLE001, S112 - none, closed, nobody reads
+                continue
         if self.signum:
             # Python has given all signals their usual effect again.
             self.kill(self.signum)

@@ -205,11 +205,15 @@ def guard_run(loop: Any) -> None:
 
     A signal that the program handles itself does not end it.
     """
+    signums = list(filter(ends_program, triggers.SIGNALS))
+    is_ours = isinstance(loop, Scheduler)
+    holds_ctrl_c = is_ours and signal.getsignal(signal.SIGINT) == loop.interrupts.heard
     if Guard.present is None:
-        guard.stand(list(filter(ends_program, triggers.SIGNALS)), grace_of(None))
-    if Guard.present is guard and isinstance(loop, Scheduler):
+        guard.stand(signums, grace_of(None))
+    if Guard.present is guard and is_ours:
+        guard.watch([*signums, *([signal.SIGINT] if holds_ctrl_c else [])])
         loop.interrupts.on_heard = hear_ctrl_c
-        if signal.getsignal(signal.SIGINT) == loop.interrupts.heard:
+        if holds_ctrl_c:
             # It holds Ctrl-C anew in each run.
             guard.add(signal.SIGINT)
     guard.share(loop)

@@ -39,6 +39,7 @@ from quiesce.shutdown.exit_status import (
     keep_death_by_ctrl_c,
     run_last_acts,
     strike,
+    within_a_moment,
 )
 from quiesce.shutdown.exit_supervisor import Supervisor, described
 from quiesce.shutdown.pools import tell_pools
@@ -346,7 +347,7 @@ class ExitBound:
     def leave(self) -> NoReturn:
         """End the process, with the status that says why."""
         flush_output()
-        flush_files()
+        within_a_moment(flush_files)
         if self.forced_status == 128 + signal.SIGINT and ends_by_ctrl_c():
             strike(signal.SIGINT)
         os._exit(self.forced_status)

@@ -19,10 +19,16 @@ import time
 
 from quiesce.errors import Terminated
 from quiesce.shutdown import exit_status, process_wide, processes
+from quiesce.shutdown.await_chain import frames_down_to
 from quiesce.shutdown.budget import SLOW, Budget
 from quiesce.shutdown.callers import innermost_frame, on_its_way, place_of
 from quiesce.shutdown.exit_supervisor import OVERRUN, described
-from quiesce.shutdown.loops_in_threads import are_any_driven, ask_loops
+from quiesce.shutdown.in_flight import is_caught
+from quiesce.shutdown.loops_in_threads import (
+    are_any_driven,
+    ask_loops,
+    loops_in_threads,
+)
 from quiesce.shutdown.processes import ASK_AT
 from quiesce.shutdown.reason import EXITED, SIGNALLED, Reason
 from quiesce.shutdown.runs_in_threads import all_runs
@@ -72,15 +78,29 @@ class WaitingMain:
             loops = all_runs.runs or (self.stops_loops and are_any_driven())
             if not loops and self.bound is None:
                 self.is_looking = False
+                self.grace = 0.0
                 return None
         error = None if process_wide.is_bound() else on_its_way()
-        place = None if error is None else place_of(innermost_frame())
+        place = None if error is None else self.place_on_the_way_out()
         if error is None or place is None or place != self.place:
-            self.bound = None
+            self.give_up()
         else:
             self.act(self.bound or self.begin(error))
         self.place = place
         return LOOK if self.bound is None else LOOK_AGAIN
+
+    def place_on_the_way_out(self) -> object:
+        """Return where the main thread waits, unless it has caught what ends it."""
+        frames = frames_down_to(innermost_frame())
+        if not frames or any(is_caught(each.f_code, each.f_lasti) for each in frames):
+            return None
+        return place_of(frames[-1])
+
+    def give_up(self) -> None:
+        """Bound nothing: the main thread goes on."""
+        self.bound = None
+        while is_another in loops_in_threads.ends:
+            loops_in_threads.ends.remove(is_another)
 
     def begin(self, error: BaseException) -> process_wide.ExitBound:
         """Begin the time of a main thread that waits while `error` leaves it."""

@@ -99,6 +99,7 @@ import tempfile
 
 class Finalized:
     def __del__(self):
+        print("printed")
         log("finalized")
 
 temporary = tempfile.NamedTemporaryFile(dir=".")
@@ -119,13 +120,14 @@ run(main())
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_files_are_closed_and_finalizers_run(scenario, signum):
     text = WRITING.replace("{background}", "pass")
-    with scenario.start(text) as program:
+    with scenario.start(text, environment={"PYTHONUNBUFFERED": ""}) as program:
         program.wait_for()
         program.send(signum)
         outcome = program.end()
         assert (program.folder / "rows").read_text() == "a row"
         assert not list(program.folder.glob("tmp*"))
     assert outcome.log == ["main", "finalized"]
+    assert outcome.out == ["ready", "printed"]
     assert outcome.tells(signum)
     assert outcome.is_silent
 

@@ -584,3 +584,46 @@ def test_a_main_thread_that_goes_on_after_a_ctrl_c_may_wait_for_one(scenario):
     outcome = scenario.interrupted(program(body), by=signal.SIGINT, grace=0.5)
     assert outcome.log == ["caught", "worked", "atexit"]
     assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+# What a program may do when it has caught what would have ended it.
+GOES_ON = {
+    "another exception": """
+        try:
+            try:
+                sys.exit(2)
+            except SystemExit as error:
+                raise LookupError from error
+        except LookupError:
+            wait()
+    """,
+    "a wait in its except": """
+        try:
+            sys.exit(2)
+        except SystemExit:
+            wait()
+    """,
+}
+
+
+@pytest.mark.parametrize("goes_on", GOES_ON)
+def test_a_main_thread_that_has_caught_its_end_may_wait_for_one(scenario, goes_on):
+    body = """
+    async def works():
+        begun.set()
+        await asyncio.sleep(2)
+        log("worked")
+
+    def wait():
+        thread.join()
+        log("waited")
+        os._exit(0)
+
+    thread = threading.Thread(target=lambda: run(works()))
+    thread.start()
+    begun.wait()
+    {goes_on}
+    """
+    outcome = scenario.ended(program(filled(body, goes_on=GOES_ON[goes_on])), grace=0.5)
+    assert outcome.log == ["worked", "waited"]
+    assert (outcome.status, outcome.is_silent) == (0, True)
