@@ -151,16 +151,19 @@ class ThreadSafeHandle(Handle):
                 Handle.run(self)
 
 
-# To a future a waiter can be anything: compiled, these know that it is a handle.
-
-
 def tell(handle: Handle, future: Any) -> None:
-    """Let `handle` take note that `future` is done."""
+    """Let `handle` take note that `future` is done.
+
+    For a future, to which a waiter can be anything: compiled, this knows its kind.
+    """
     handle.told(future)
 
 
 def only_counts(handle: Handle) -> bool:
-    """Tell whether `handle` counts futures and never looks at how they end."""
+    """Tell whether `handle` counts futures and never looks at how they end.
+
+    For a future, as `tell`.
+    """
     return handle.only_counts()
 
 

@@ -242,6 +242,9 @@ class Task(Future):
             self._must_cancel and isinstance(future, WORK) and future._log_traceback
         ):
             return False
+        if isinstance(future._exception, CancelledError):
+            # What a gathering ends with whose parts were cancelled.
+            return False
         note_unretrieved(future)
         return True
 

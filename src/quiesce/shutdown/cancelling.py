@@ -44,7 +44,9 @@ def cancel(task: Any) -> Collection[Any]:
 def failed_waiter(task: Any) -> Any:
     """Return the task that `task` awaits, if that has failed and nobody has heard."""
     waiter = getattr(task, "_fut_waiter", None)
-    is_untaken = hasattr(waiter, "get_coro") and getattr(waiter, "_log_traceback", None)
+    is_untaken = hasattr(waiter, "get_coro") and getattr(
+        waiter, "_log_traceback", False
+    )
     return waiter if is_untaken else None
 
 

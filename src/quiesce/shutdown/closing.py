@@ -94,12 +94,12 @@ def run_out(sequence: Sequence) -> None:
 
     A loop that is closed calls nothing any more.
     """
-    until = time.monotonic() + LAST_MOMENTS
+    is_late = sequence.hurried or sequence.forced
+    until = time.monotonic() + (MOMENT if is_late else LAST_MOMENTS)
     for _ in range(LAST_TURNS):
         sequence.turn(time.monotonic())
         end_late_tasks(sequence)
-        in_a_hurry = sequence.hurried or sequence.forced or time.monotonic() >= until
-        if in_a_hurry or not has_queued(sequence.loop):
+        if time.monotonic() >= until or not has_queued(sequence.loop):
             return
 
 

@@ -61,7 +61,7 @@ class GuardianProcess:
             self.watch(wanted, grace)
 
     def watch_too(self, signum: int, grace: float) -> None:
-        """Let it look for `signum` beside the others."""
+        """Let it look for `signum` too; what it has seen so far is forgotten."""
         if signum not in self.signums:
             self.watch({*self.signums, signum}, grace)
 
