@@ -61,7 +61,7 @@ cdef class Task(Future):
 
 @cython.locals(task=Task)
 cdef bint has_last_words(object thing) noexcept
-@cython.locals(arguments=tuple)
+@cython.locals(said=tuple, is_same=bint)
 cdef bint says_no_more(object error, object message) except -1
 @cython.locals(task=Task)
 cpdef Task new_task(object loop, ReadyQueue ready, PendingTasks pending, object coro, object name, object context)

@@ -412,14 +412,9 @@ def says_no_more(error: CancelledError, message: object) -> bool:
     # Interpreted, what is handled around the whole run counts as its context.
     if error.__context__ is not None and error.__context__ is not sys.exception():
         return False
-    arguments = error.args
-    if message is None:
-        return not arguments and cancel_request.has_no_other_note(error)
-    return (
-        len(arguments) == 1
-        and arguments[0] is message
-        and cancel_request.has_no_other_note(error)
-    )
+    said = error.args
+    is_same = not said if message is None else len(said) == 1 and said[0] is message
+    return is_same and cancel_request.has_no_other_note(error)
 
 
 def new_task(
