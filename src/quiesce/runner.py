@@ -42,7 +42,6 @@ from quiesce.shutdown.report import Report
 from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.sequence import Sequence
 from quiesce.shutdown.triggers import SIGNALS, HeldSignals, Triggers, terminate
-from quiesce.shutdown.waiting_main import waiting_main
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -476,6 +475,9 @@ class Runner:
             return
         ask = partial(self._call_from_outside, self._exit_with_program)
         hurry = partial(self._call_from_outside, self._hurry)
+        # Most runs are in the main thread, and have no use for it.
+        from quiesce.shutdown.waiting_main import waiting_main
+
         with all_runs.entered(loop, ask, hurry, self._grace):
             waiting_main.look_on(self._grace)
             yield

@@ -21,8 +21,8 @@ from quiesce.shutdown.exit_supervisor import NO_THREADS_AT_EXIT
 from quiesce.shutdown.forks import put_off
 from quiesce.shutdown.guard import Guard
 from quiesce.shutdown.nudge import Nudge
-from quiesce.shutdown.own_ends import request, signum_of
-from quiesce.shutdown.reason import SIGNALLED, Reason
+from quiesce.shutdown.own_ends import request
+from quiesce.shutdown.reason import SIGNALLED, Reason, signum_of
 from quiesce.shutdown.threads import threads_left
 from quiesce.shutdown.triggers import (
     SIGNALS,

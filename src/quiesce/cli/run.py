@@ -29,9 +29,9 @@ from quiesce.shutdown.own_ends import (
     end_loops,
     error_of,
     request,
-    signum_of,
     take_care,
 )
+from quiesce.shutdown.reason import SIGNALLED, Reason, signum_of
 from quiesce.shutdown.triggers import nothing
 
 
@@ -117,15 +117,13 @@ def bound_exit(error: BaseException | None) -> None:
     """
     if not isinstance(error, BY_SIGNAL):
         return
-    from quiesce.shutdown import process_wide, reason
+    from quiesce.shutdown import process_wide
 
     if process_wide.is_bound():
         # From the run in which the signal arrived, with what is left of its grace.
         return
     signum = signum_of(error)
-    process_wide.bound_exit(
-        request.budget_of(signum), reason.Reason(reason.SIGNALLED, signum)
-    )
+    process_wide.bound_exit(request.budget_of(signum), Reason(SIGNALLED, signum))
 
 
 def end_of(target: Target, last_act: LastAct) -> BaseException | None:

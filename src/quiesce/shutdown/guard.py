@@ -69,19 +69,22 @@ class Guard:
         """Whether it guards a run now."""
         return Guard.present is self
 
-    def add(self, signum: int) -> None:
-        """Look for `signum` too, whose handler has just been installed."""
-        if Guard.present is not self:
-            return
-        if self.guardian is None:
-            last_resort.begin_at(signum, self.grace + MARGIN)
-        else:
-            self.guardian.watch_too(signum, self.grace)
-
     def watch(self, signums: Iterable[int]) -> None:
-        """Look for these instead, where a guardian does: it does not see handlers."""
-        if Guard.present is self and self.guardian is not None:
-            self.guardian.watch_only(signums, self.grace)
+        """Look for these, which are all that end the program now.
+
+        To be called again when their handlers are installed; not by other threads, in
+        which signals have none.
+        """
+        if (
+            Guard.present is not self
+            or threading.get_ident() != threading.main_thread().ident
+        ):
+            return
+        if self.guardian is not None:
+            self.guardian.watch(signums, self.grace)
+            return
+        for signum in signums:
+            last_resort.begin_at(signum, self.grace + MARGIN)
 
     def share(self, loop: Any) -> None:
         """Begin with the run of `loop`, which hears of signals now."""

@@ -40,7 +40,8 @@ class GuardianProcess:
     def __init__(self, dump: int, question: int) -> None:
         self.dump = dump
         self.question = question
-        self.signums: set[int] = set()
+        # What it was told to look for.
+        self.watches = ""
         ours, theirs = socket.socketpair()
         with theirs:
             start(theirs.fileno(), [os.getpid(), dump, question])
@@ -48,22 +49,15 @@ class GuardianProcess:
         self.fd = ours.detach()
 
     def watch(self, signums: Iterable[int], grace: float) -> None:
-        """Let it look for `signums` that are not read for `grace` seconds."""
-        self.signums = set(map(int, signums))
-        words = " ".join(map(str, self.signums))
-        self.tell(f"grace {grace + MARGIN}\nwatch {words}")
+        """Let it look for `signums` that are not read for `grace` seconds.
+
+        What it has seen so far is forgotten, unless it looks for these already.
+        """
         LastResort.listener = self.child_changed
-
-    def watch_only(self, signums: Iterable[int], grace: float) -> None:
-        """Let it look for these and no others; what it has seen so far is forgotten."""
-        wanted = set(map(int, signums))
-        if wanted != self.signums:
-            self.watch(wanted, grace)
-
-    def watch_too(self, signum: int, grace: float) -> None:
-        """Let it look for `signum` too; what it has seen so far is forgotten."""
-        if signum not in self.signums:
-            self.watch({*self.signums, signum}, grace)
+        words = f"grace {grace + MARGIN}\nwatch {' '.join(map(str, map(int, signums)))}"
+        if words != self.watches:
+            self.watches = words
+            self.tell(words)
 
     def share(self, loop: Any) -> None:
         """Let it see the signals that `loop` is to read."""
@@ -73,6 +67,7 @@ class GuardianProcess:
 
     def rest(self) -> None:
         """Let it look for nothing."""
+        self.watches = ""
         self.tell("release\nwatch")
 
     def child_changed(self, what: str, pid: int) -> None:

@@ -26,7 +26,7 @@ from quiesce.errors import Terminated
 from quiesce.shutdown import ending, triggers
 from quiesce.shutdown.budget import Budget, grace_of
 from quiesce.shutdown.guard import Guard
-from quiesce.shutdown.reason import SIGNALLED, Reason
+from quiesce.shutdown.reason import SIGNALLED, Reason, signum_of
 from quiesce.shutdown.unheard import Request as UnheardRequest
 from quiesce.shutdown.unheard import Sentinel, Unheard, can_look
 from quiesce.shutdown.watchdog import Watchdog
@@ -188,8 +188,7 @@ def asks_unheard(loop: Callable[[], Any], signum: int, since: float) -> bool:
         return False
     if signum not in triggers.SIGNALS or request.heard_at >= since:
         return False
-    handler = signal.getsignal(signum)
-    return handler in triggers.STAND_INS or handler == present.interrupts.heard
+    return ends_program(signum, present)
 
 
 def end_unheard(loop: Callable[[], Any], unheard: UnheardRequest) -> None:
@@ -205,17 +204,13 @@ def guard_run(loop: Any) -> None:
 
     A signal that the program handles itself does not end it.
     """
-    signums = list(filter(ends_program, triggers.SIGNALS))
-    is_ours = isinstance(loop, Scheduler)
-    holds_ctrl_c = is_ours and signal.getsignal(signal.SIGINT) == loop.interrupts.heard
+    signums = [each for each in triggers.SIGNALS if ends_program(each, loop)]
     if Guard.present is None:
         guard.stand(signums, grace_of(None))
-    if Guard.present is guard and is_ours:
-        guard.watch([*signums, *([signal.SIGINT] if holds_ctrl_c else [])])
+    else:
+        guard.watch(signums)
+    if Guard.present is guard and isinstance(loop, Scheduler):
         loop.interrupts.on_heard = hear_ctrl_c
-        if holds_ctrl_c:
-            # It holds Ctrl-C anew in each run.
-            guard.add(signal.SIGINT)
     guard.share(loop)
     if guard.stands and threading.get_ident() == threading.main_thread().ident:
         look_after(loop)
@@ -223,9 +218,13 @@ def guard_run(loop: Any) -> None:
         loop.interrupts.raise_error()
 
 
-def ends_program(signum: int) -> bool:
-    """Tell whether `signum` ends the program where no loop holds it."""
-    return signal.getsignal(signum) in triggers.STAND_INS
+def ends_program(signum: int, loop: Any) -> bool:
+    """Tell whether `signum` ends the program, where `loop` runs."""
+    handler = signal.getsignal(signum)
+    if handler in triggers.STAND_INS:
+        return True
+    # It holds Ctrl-C anew in each run.
+    return isinstance(loop, Scheduler) and handler == loop.interrupts.heard
 
 
 def hear_ctrl_c() -> bool:
@@ -268,13 +267,6 @@ def end_loops(loops: Collection[Any], error: BaseException | None) -> None:
             raised = raised or raised_now
     if raised is not None:
         raise raised
-
-
-def signum_of(error: BaseException | None) -> int | None:
-    """Return the signal that raised `error`, if one does."""
-    if isinstance(error, Terminated):
-        return error.signum
-    return signal.SIGINT if isinstance(error, KeyboardInterrupt) else None
 
 
 class Ends:

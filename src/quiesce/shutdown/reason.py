@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+from quiesce.errors import Terminated
+
 # What a program that had to be forced ends with, where no signal asked for the end: the
 # status for an internal software error in sysexits(3).
 FORCED_STATUS = 70
@@ -97,3 +99,10 @@ def status_of(error: BaseException) -> int:
         # As much as the system passes on to who waits for the process.
         return error.code & 0xFF
     return 0 if error.code is None else 1
+
+
+def signum_of(error: BaseException | None) -> int | None:
+    """Return the signal that raised `error`, if one does."""
+    if isinstance(error, Terminated):
+        return error.signum
+    return signal.SIGINT if isinstance(error, KeyboardInterrupt) else None

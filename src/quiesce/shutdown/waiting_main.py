@@ -13,11 +13,9 @@ Once a run in the main thread was ended, this is done by `callers`.
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 
-from quiesce.errors import Terminated
 from quiesce.shutdown import exit_status, process_wide, processes
 from quiesce.shutdown.await_chain import frames_down_to
 from quiesce.shutdown.budget import SLOW, Budget
@@ -30,7 +28,7 @@ from quiesce.shutdown.loops_in_threads import (
     loops_in_threads,
 )
 from quiesce.shutdown.processes import ASK_AT
-from quiesce.shutdown.reason import EXITED, SIGNALLED, Reason
+from quiesce.shutdown.reason import EXITED, SIGNALLED, Reason, signum_of
 from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.threads import threads_left
 from quiesce.shutdown.watch_thread import WatchThread
@@ -139,11 +137,8 @@ def is_another(thread: threading.Thread) -> bool:
 
 def reason_of(error: BaseException) -> Reason:
     """Return why the program ends out of which `error` is on its way."""
-    if isinstance(error, KeyboardInterrupt):
-        return Reason(SIGNALLED, signal.SIGINT)
-    if isinstance(error, Terminated):
-        return Reason(SIGNALLED, error.signum)
-    return Reason(EXITED, error=error)
+    signum = signum_of(error)
+    return Reason(EXITED, error=error) if signum is None else Reason(SIGNALLED, signum)
 
 
 waiting_main = WaitingMain()

@@ -363,18 +363,20 @@ def test_what_blocks_it_and_cannot_be_cut_is_ended_at_the_deadline(
     assert outcome.gone_within(1 + 1)
 
 
+# While a call lasts that lets no Python run, nobody in the program can say so, and
+# before that Ctrl-C would end what does.
+SAYS_MEANWHILE = (
+    'import subprocess; subprocess.Popen(["sh", "-c", "sleep 0.5; echo ready"])'
+)
+
+
 @pytest.mark.ways("quiesce run")
 @pytest.mark.parametrize("signum", SIGNALS)
 @pytest.mark.parametrize("call", CALLS)
 def test_a_call_that_lets_no_python_run_in_it_ends_the_process(scenario, call, signum):
     blocker = "sum(range(10**13))  # the line"
     text = HEAD + filled(BLOCKS, blocker=blocker, call=CALLS[call])
-    # While the call lasts, nobody in the program can say so, and before that Ctrl-C
-    # would end what does.
-    text = text.replace(
-        "say()",
-        'import subprocess; subprocess.Popen(["sh", "-c", "sleep 0.5; echo ready"])',
-    )
+    text = text.replace("say()", SAYS_MEANWHILE)
     with scenario.start(text, grace=1) as started:
         started.wait_for("ready")
         started.send(signum)
@@ -519,3 +521,29 @@ log("went on")
     outcome = scenario.ended(text)
     assert outcome.log == ["caught", "went on"]
     assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+@pytest.mark.ways("quiesce run")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_call_that_lets_no_python_run_ends_it_beside_a_loop_in_a_thread(
+    scenario, signum
+):
+    text = HEAD + filled(
+        """
+def runs_another():
+    asyncio.new_event_loop().run_until_complete(asyncio.sleep(0))
+
+async def blocks():
+    thread = threading.Thread(target=runs_another)
+    thread.start()
+    thread.join()
+    {says}
+    sum(range(10**13))
+
+loop.run_until_complete(blocks())
+""",
+        says=SAYS_MEANWHILE,
+    )
+    outcome = scenario.interrupted(text, by=signum, grace=1)
+    assert outcome.status != 0
+    assert outcome.gone_within(1 + 1.5)
