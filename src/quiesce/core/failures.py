@@ -18,6 +18,7 @@ from asyncio.exceptions import CancelledError, InvalidStateError
 from asyncio.log import logger
 from threading import get_ident
 from typing import Any
+from weakref import WeakSet
 
 # The keys of a context that the log line does not repeat.
 SAID_ALREADY = frozenset({"message", "exception"})
@@ -31,14 +32,13 @@ ASKS_THE_CANCELLED = "StreamReaderProtocol.connection_made.<locals>.callback"
 # What a stream says of its handler, also if that has called ``sys.exit()``.
 OF_A_HANDLER = "Unhandled exception in client_connected_cb"
 
+# The tasks whose coroutine the end has closed: what they waited for may still come.
+given_up: WeakSet[Any] = WeakSet()
+
 
 def callback_failed(handle: Any, error: BaseException) -> None:
     """Report that the callback of `handle` raised."""
-    if (
-        isinstance(error, CancelledError)
-        and getattr(handle._callback, "__qualname__", "") == ASKS_THE_CANCELLED
-    ):
-        # Nothing has failed.
+    if is_none(handle, error):
         return
     source = format_helpers._format_callback_source(handle._callback, handle._args)
     context = {
@@ -49,6 +49,18 @@ def callback_failed(handle: Any, error: BaseException) -> None:
     if handle._source_traceback:
         context["source_traceback"] = handle._source_traceback
     handle._loop.call_exception_handler(context)
+
+
+def is_none(handle: Any, error: BaseException) -> bool:
+    """Tell whether the callback of `handle`, which raised, has failed in nothing."""
+    callback = handle._callback
+    if isinstance(error, CancelledError):
+        return getattr(callback, "__qualname__", "") == ASKS_THE_CANCELLED
+    if isinstance(error, InvalidStateError) and given_up:
+        # A step of asyncio's own task.
+        task = getattr(callback, "__self__", None)
+        return hasattr(type(task), "get_coro") and task in given_up
+    return False
 
 
 def sibling_failed(child: Any, error: BaseException) -> None:
@@ -99,6 +111,8 @@ def report_future(future: Any, what: str) -> None:
 
 def step_too_late(task: Any, error: BaseException | None) -> None:
     """Report that a task was to run on although somebody had set its outcome."""
+    if task in given_up:
+        return
     problem = InvalidStateError(f"__step(): already done: {task!r}, {error!r}")
     task._loop.call_exception_handler(
         {"message": "Exception in a step of a task", "exception": problem, "task": task}

@@ -94,6 +94,9 @@ def run_out(sequence: Sequence) -> None:
 
     A loop that is closed calls nothing any more.
     """
+    if sequence.has_given_up and not isinstance(sequence.loop, Loop):
+        # One of another make would report every step that comes too late.
+        return
     is_late = sequence.hurried or sequence.forced
     until = time.monotonic() + (MOMENT if is_late else LAST_MOMENTS)
     for _ in range(LAST_TURNS):

@@ -1,5 +1,7 @@
 """What happens to that which has not ended in time: it is named and given up."""
 
+# asyncio's inner names have no types.
+# pyright: reportAttributeAccessIssue=false, reportUnknownMemberType=false
 from __future__ import annotations
 
 import sys
@@ -10,17 +12,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from quiesce.core.cancel_request import requesting
+from quiesce.core.failures import given_up
 from quiesce.core.future import Future
 from quiesce.core.running import swap_current_task
 from quiesce.loop import Loop
 from quiesce.shutdown import children, exit_status, processes, survivors
-from quiesce.shutdown.await_chain import frames_down_to
+from quiesce.shutdown.await_chain import await_chain, frame_of, frames_down_to
 from quiesce.shutdown.blocked import called_by_us, task_of
 from quiesce.shutdown.survivor import not_among
 from quiesce.shutdown.task_state import coroutine_of
+from quiesce.shutdown.wait_graph import WaitGraph, is_gathering
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Collection, Generator
 
     from quiesce.shutdown.sequence import Sequence
     from quiesce.shutdown.survivor import Survivor
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 CUT_OFF = frozenset({"child", "connection", "async generator"})
 # Coroutines that refuse to be closed: to drop one is to be told so again, so they stay.
 UNCLOSED: list[Any] = []
+# Every make of futures: none of them knows the others.
+FUTURES: Any = (Future, futures.Future, futures._PyFuture)
 # What Python says of those that awaited something else instead.
 REFUSAL = "ignored GeneratorExit"
 
@@ -46,15 +52,17 @@ def give_up(sequence: Sequence) -> None:
             cut_off = [each for each in sequence.cut_off if identity(each) not in named]
             sequence.say_hurried(cut_off)
     if sequence.asking.look():
+        sequence.has_given_up = True
         closed: set[Any] = set()
         # In the running loop, as the task that is closed: code that misses one of these
         # may take that for one more reason to try again, for ever.
         sequence.loop.call_soon(close_coroutines, sequence, closed)
         sequence.turn(sequence.budget.deadline)
         # Order matters: a step that is still queued would miss its task's coroutine.
+        given_up.update(closed)
         with requesting(sequence.asking.request("given up")):
-            for task in closed:
-                mark_cancelled(task)
+            for future in (*closed, *gatherings_of(closed)):
+                mark_cancelled(future)
     children.let_go(sequence.loop)
 
 
@@ -143,14 +151,12 @@ def close_coroutine(task: Any) -> None:
     if coroutine is None:
         return
     loop = task.get_loop()
+    links, _ = await_chain(coroutine)
     before = swap_current_task(loop, task)
     try:
         coroutine.close()
     except BaseException as error:  # noqa: BLE001 - nobody is there to be told
-        if getattr(coroutine, "cr_frame", coroutine) is not None:
-            # It goes on, and is named already.
-            keep_for_ever(coroutine)
-        elif isinstance(error, Exception) and not is_refusal(error):
+        if isinstance(error, Exception) and not is_refusal(error):
             loop.call_exception_handler(
                 {
                     "message": "Error in a cleanup that was cut short",
@@ -160,12 +166,16 @@ def close_coroutine(task: Any) -> None:
             )
     finally:
         swap_current_task(loop, before)
+    for link in links:
+        if frame_of(link) is not None:
+            # It goes on, and is named already.
+            keep_for_ever(link)
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Tell whether a generator goes on in which a coroutine was that has been closed.
+    """Tell whether what was closed goes on, or what it awaited.
 
-    It is named already, by itself or as what a task was in the middle of.
+    That is named already, by itself or as what a task was in the middle of.
     """
     return isinstance(error, RuntimeError) and str(error).endswith(REFUSAL)
 
@@ -187,15 +197,21 @@ def generators_given_up(loop: Any) -> Generator[None]:
             keep_for_ever(each)
 
 
-def mark_cancelled(task: Any) -> None:
-    """Let `task` be cancelled for whoever still asks: it has no coroutine any more."""
-    kind: Any = Future if isinstance(task, Future) else futures.Future
-    try:
-        # What a task does beyond this needs its coroutine.
-        kind.cancel(task)
-    except TypeError:
-        # Of another make, which a task factory has chosen.
-        return
+def gatherings_of(tasks: Collection[Any]) -> list[Any]:
+    """Return the gatherings that have some of `tasks` as their parts.
+
+    With those cancelled they would fail, and who waited for them cannot be told.
+    """
+    return [told for told in WaitGraph(tasks).tellers if is_gathering(told)]
+
+
+def mark_cancelled(future: Any) -> None:
+    """Let `future` be cancelled for whoever still asks; of a task nothing runs on."""
+    for kind in FUTURES:
+        if isinstance(future, kind):
+            # What a task does beyond this needs its coroutine, a gathering its parts.
+            kind.cancel(future)
+            return
 
 
 def keep_for_ever(coroutine: Any) -> None:

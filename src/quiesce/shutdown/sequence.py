@@ -64,6 +64,8 @@ class Sequence:
         # Children that were asked to end.
         self.terminated: set[Any] = set()
         self.forced = False
+        # Whether tasks have had their coroutines closed.
+        self.has_given_up = False
         # What was ended by force although it could have had more to do or to send.
         self.cut_off: list[Survivor] = []
         # What a cleanup raised to end the program, as sys.exit() does.

@@ -424,6 +424,12 @@ MUTANTS = {
         "shutdown.forcing", "keep_for_ever"
     ),
     "what is given up stays pending": replaced("shutdown.forcing", "mark_cancelled"),
+    "steps of what is given up are reported": replaced(
+        "shutdown.forcing", "given_up", set()
+    ),
+    "gatherings are not given up": replaced(
+        "shutdown.forcing", "gatherings_of", lambda _: []
+    ),
     "nothing is reserved for it": replaced(
         "shutdown.budget:Budget", "reserve", property(lambda _: 0.0)
     ),

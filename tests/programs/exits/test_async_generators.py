@@ -526,6 +526,30 @@ def test_one_that_refuses_to_be_closed_is_forced_silently_and_named_once(
 
 
 @pytest.mark.ways("quiesce.run", "quiesce run")
+def test_one_that_is_forced_is_told_of_once_however_long_the_last_callbacks_take(
+    scenario,
+):
+    generator = """
+    loop = asyncio.get_running_loop()
+    try:
+        yield 1
+    finally:
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except GeneratorExit:
+                loop.call_soon(time.sleep, 0.05)
+                raise
+            except asyncio.CancelledError:
+                pass
+    """
+    outcome = ended(scenario, generator, HELD, "sys.exit", grace=GRACE)
+    assert "; left: 1 async generator\n" in outcome.err
+    assert all(line.startswith("quiesce: ") for line in outcome.err.splitlines())
+    assert outcome.status == 70
+
+
+@pytest.mark.ways("quiesce.run", "quiesce run")
 def test_one_in_the_middle_of_which_a_task_is_stuck_is_named_with_the_task(scenario):
     use = """
     async def use():

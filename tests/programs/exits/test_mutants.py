@@ -423,6 +423,16 @@ FAILS = {
         "a_task_that_was_given_up_is_done_for_whoever_asks_afterwards",
         {"tasks": "own tasks"},
     ),
+    "steps of what is given up are reported": (
+        "given_up",
+        "what_waits_for_it_is_given_up_with_it_and_silently",
+        {"wait": "a task", "kind": "lets itself be closed", "tasks": "own tasks"},
+    ),
+    "gatherings are not given up": (
+        "async_generators",
+        "one_that_is_forced_is_told_of_once_however_long_the_last_callbacks_take",
+        {},
+    ),
     "nothing is reserved for it": (
         "grace",
         "a_reserve_is_kept_for_what_comes_after_a_task_that_never_ends",
