@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from quiesce.core.future import Future
     from quiesce.offload.thread_pool import ThreadPool
 
+# What asyncio says where it is asked for a thread too late.
+EXECUTOR_HAS_ENDED = "Executor shutdown has been called"
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -75,7 +78,7 @@ class DefaultExecutor:
     def started(self) -> Executor:
         """Return the pool, made now if this is its first use."""
         if self.refuses:
-            raise RuntimeError("Executor shutdown has been called")
+            raise RuntimeError(EXECUTOR_HAS_ENDED)
         if self.pool is None:
             from quiesce.offload.thread_pool import ThreadPool
 

@@ -16,6 +16,7 @@ from quiesce.core.failures import given_up
 from quiesce.core.future import Future
 from quiesce.core.running import swap_current_task
 from quiesce.loop import Loop
+from quiesce.offload.threads import EXECUTOR_HAS_ENDED
 from quiesce.shutdown import children, exit_status, processes, survivors
 from quiesce.shutdown.await_chain import await_chain, frame_of, frames_down_to
 from quiesce.shutdown.blocked import called_by_us, task_of
@@ -35,8 +36,9 @@ CUT_OFF = frozenset({"child", "connection", "async generator"})
 UNCLOSED: list[Any] = []
 # Every make of futures: none of them knows the others.
 FUTURES: Any = (Future, futures.Future, futures._PyFuture)
-# What Python says of those that awaited something else instead.
-REFUSAL = "ignored GeneratorExit"
+# What is said of those that await something else instead, and of those that would have,
+# for a thread.
+REFUSALS = ("ignored GeneratorExit", EXECUTOR_HAS_ENDED)
 
 
 def give_up(sequence: Sequence) -> None:
@@ -173,11 +175,11 @@ def close_coroutine(task: Any) -> None:
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Tell whether what was closed goes on, or what it awaited.
+    """Tell whether what was closed goes on or would, or what it awaited.
 
     That is named already, by itself or as what a task was in the middle of.
     """
-    return isinstance(error, RuntimeError) and str(error).endswith(REFUSAL)
+    return isinstance(error, RuntimeError) and str(error).endswith(REFUSALS)
 
 
 @contextmanager

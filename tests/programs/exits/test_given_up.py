@@ -144,6 +144,24 @@ def test_what_waits_for_it_is_given_up_with_it_and_silently(
     assert outcome.gone_within(GRACE + 1)
 
 
+@pytest.mark.ways("quiesce.run", "quiesce run")
+@pytest.mark.parametrize("last", ["asyncio.sleep(0)", "asyncio.to_thread(log, 'late')"])
+def test_a_cleanup_that_is_cut_and_awaits_more_ends_silently(scenario, last):
+    wait = """
+    try:
+        await stuck()
+    finally:
+        await {last}
+    """
+    text = filled(PROGRAM, wait=wait.replace("{last}", last), tasks="")
+    outcome = scenario.interrupted(
+        text.replace("{kind}", "CancelledError"), by=signal.SIGTERM, grace=GRACE
+    )
+    assert outcome.log == ["main"]
+    assert all(line.startswith("quiesce: ") for line in outcome.err.splitlines())
+    assert outcome.tells_force(signal.SIGTERM)
+
+
 @pytest.mark.ways("quiesce.run")
 @pytest.mark.parametrize("wait", ["a task", "gather", "a chain of tasks"])
 def test_on_a_loop_of_another_make_it_is_no_different(scenario, wait):
