@@ -19,6 +19,12 @@ cdef bint has_parts(Future future) except -1
 cdef int must_cancel(Task task, object msg) except -1
 cdef bint cancel_other(object waiter, object msg, cancel_request.CancelRequest request) except -1
 cdef bint cancel_future(Future future, object msg, cancel_request.CancelRequest request) except -1
+cdef object CoroutineType
+cdef object OtherFuture
+cpdef list solitary(object some)
+@cython.locals(waiter=object)
+cdef bint is_solitary(Task task) except -1
+cpdef int cancel_each(list some, cancel_request.CancelRequest request) except -1
 cpdef int cancel_past_gate(Task task, object msg) except -1
 @cython.locals(waiter=Future)
 cdef int break_circle(Task task) except -1

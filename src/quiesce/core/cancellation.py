@@ -11,6 +11,7 @@ waits for no task: as a cancelled future, or as ``_must_cancel`` until its next 
 from __future__ import annotations
 
 import asyncio
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core import cancel_request, native
@@ -19,7 +20,11 @@ from quiesce.core.cancel_request import CancelRequest, requesting
 from quiesce.core.future import Future
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from quiesce.core.task import Task
+
+OtherFuture = asyncio.Future
 
 __all__ = ["CancelRequest", "requesting"]
 
@@ -160,6 +165,36 @@ def cancel_future(future: Future, msg: object, request: CancelRequest) -> bool:
         return False
     future._cancel_request = request
     return future.mark_cancelled(msg)
+
+
+def solitary(some: Iterable[Any]) -> list[Any]:
+    """Return which of `some` tasks concern nobody else: to cancel one needs no thought.
+
+    They are ours, nobody waits for them or has cancelled them, and they wait for no
+    task. What closes a generator is none of them: either it is awaited, or it runs no
+    coroutine.
+    """
+    return [each for each in some if type(each) is tasks.Task and is_solitary(each)]
+
+
+def is_solitary(task: Task) -> bool:
+    """Tell whether to cancel `task` is to cancel it alone, and not against a wish."""
+    waiter = task._fut_waiter
+    return (
+        task._first_callback is None
+        and task._num_cancels_requested == 0
+        and task._gate is None
+        and not task._shielded
+        and task._status == native.PENDING
+        and (waiter is None or type(waiter) is Future or type(waiter) is OtherFuture)
+        and type(task._coro) is CoroutineType
+    )
+
+
+def cancel_each(some: list[Any], request: CancelRequest) -> None:
+    """Cancel each of `some` tasks of ours."""
+    for task in some:
+        cancel_task(task, None, request)
 
 
 def cancel_past_gate(task: Task, msg: object) -> None:

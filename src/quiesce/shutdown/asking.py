@@ -28,6 +28,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from quiesce.core.cancel_request import CancelRequest, requesting
+from quiesce.core.cancellation import cancel_each, solitary
 from quiesce.core.running import pending_tasks
 from quiesce.core.shielding import is_shielded, say_nothing_if_cancelled
 from quiesce.core.task import Task
@@ -118,8 +119,9 @@ class Asking:
     def begin(self) -> None:
         """Remember who is there and who is shielded, before the first is asked."""
         self.before = self.pending()
-        self.shielded.update(filter(is_shielded, self.before))
-        graph = WaitGraph(self.before)
+        others = self.before.difference(solitary(self.before))
+        self.shielded.update(filter(is_shielded, others))
+        graph = WaitGraph(others)
         self.shielded |= graph.shielded()
         self.siblings.note(graph)
 
@@ -219,30 +221,35 @@ class Asking:
 
     def next_round(self) -> None:
         """Ask everybody who is left and not spared."""
-        self.ask(self.new())
+        # Most tasks, where there are many: no need to look at each from all sides.
+        alone = solitary(self.left - self.asked)
+        others = self.new(self.left.difference(alone))
+        cancel_each(alone, self.request(""))
+        self.asked.update(alone)
+        self.ask(others)
 
     def is_somebody_new(self) -> bool:
         """Tell whether a round that begins now would ask anybody."""
-        return bool(self.new())
+        return bool(self.new(self.left))
 
-    def new(self) -> list[Any]:
-        """Return whom to ask next: not those who have a task group to tell them."""
+    def new(self, left: set[Any]) -> list[Any]:
+        """Return whom of `left` to ask: not who has a task group to tell them."""
         # No sets of our own in between: there may be 100,000 tasks.
-        left, asked = self.left, self.asked
+        asked = self.asked
         if left <= asked:
             return []
-        spared = self.spared()
+        spared = self.spared(left)
         return [
             task
             for task in left
             if task not in asked
             and task not in spared
-            and group_owner(task) not in left
+            and group_owner(task) not in self.left
         ]
 
-    def spared(self) -> set[Any]:
-        """Return who is shielded, and what they and cleanups wait for."""
-        left, asked = self.left, self.asked
+    def spared(self, left: set[Any]) -> set[Any]:
+        """Return who of `left` is shielded, and what they and cleanups wait for."""
+        asked = self.asked
         graph = WaitGraph(left - asked)
         self.siblings.note(graph)
         told = {task for task in left if self.was_told(task) or is_cleanup(task)}

@@ -199,8 +199,19 @@ def asks_children_of_groups():
     asking = import_module("quiesce.shutdown.asking")
     owner = asking.group_owner
     asking.group_owner = nothing
+    asking.solitary = nobody
     # First, else it is up to chance whether they hear of it once or twice.
     asking.outermost_first = functools.partial(sorted, key=lambda task: not owner(task))
+
+
+def nobody(_):
+    return []
+
+
+def says_not_why():
+    asking = import_module("quiesce.shutdown.asking")
+    asking.requesting = contextlib.nullcontext
+    asking.solitary = nobody
 
 
 def keeps_no_request(self, how, _):
@@ -324,7 +335,7 @@ MUTANTS = {
         "shutdown.asking", "is_shielded", lambda _: False
     ),
     "what cleanups wait for is not spared": replaced(
-        "shutdown.asking:Asking", "spared", lambda _: set()
+        "shutdown.asking:Asking", "spared", lambda *_: set()
     ),
     "only cleanups that we asked for are spared": replaced(
         "shutdown.asking:Asking", "was_told", lambda self, task: task in self.asked
@@ -463,9 +474,8 @@ MUTANTS = {
     ),
     "nothing is said of a forced end": replaced("shutdown.report:Report", "forced"),
     "no report is written": replaced("shutdown.report:Report", "write"),
-    "the end does not say that it asks": replaced(
-        "shutdown.asking", "requesting", contextlib.nullcontext
-    ),
+    "the end does not say that it asks": says_not_why,
+    "who concerns nobody else is not asked": replaced("shutdown.asking", "cancel_each"),
     "what asyncio's tasks were asked is forgotten": replaced(
         "shutdown.asking:Asking", "requesting", keeps_no_request
     ),

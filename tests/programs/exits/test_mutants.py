@@ -649,6 +649,11 @@ FAILS = {
         "the_end_says_why_it_asked_the_background_tasks",
         {"reason": "SIGTERM"},
     ),
+    "who concerns nobody else is not asked": (
+        "provenance",
+        "the_end_says_why_it_asked_the_background_tasks",
+        {"reason": "SIGTERM"},
+    ),
     "what asyncio's tasks were asked is forgotten": (
         "provenance",
         "the_report_as_json_says_it_too",
