@@ -179,6 +179,8 @@ def is_refusal(error: BaseException) -> bool:
 
     That is named already, by itself or as what a task was in the middle of.
     """
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_refusal, error.exceptions))
     return isinstance(error, RuntimeError) and str(error).endswith(REFUSALS)
 
 

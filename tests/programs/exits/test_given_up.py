@@ -66,6 +66,10 @@ WAITS = {
     async with asyncio.TaskGroup() as group:
         group.create_task(stuck())
     """,
+    "a coroutine in a task group": """
+    async with asyncio.TaskGroup():
+        await stuck()
+    """,
     "shield": "await asyncio.shield(stuck())",
     "shield of a gather": "await asyncio.shield(asyncio.gather(stuck(), stuck()))",
     "an event set in the end": """
