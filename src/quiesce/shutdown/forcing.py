@@ -174,7 +174,7 @@ def close_coroutine(task: Any) -> None:
             keep_for_ever(link)
 
 
-def is_refusal(error: BaseException) -> bool:
+def is_refusal(error: Any) -> bool:
     """Tell whether what was closed goes on or would, or what it awaited.
 
     That is named already, by itself or as what a task was in the middle of.

@@ -108,8 +108,13 @@ class HeldSignals:
     def release(self) -> None:
         """Put the former handlers back, except where the program installed another."""
         for signum, former in self.replaced.items():
-            if signal.getsignal(signum) == self.handlers[signum]:
+            handler = self.handlers[signum]
+            if signal.getsignal(signum) == handler:
                 signal.signal(signum, former)
+            for held in HELD:
+                # Held above ours, and still is: it is to put back what we would have.
+                if held.replaced.get(signum) == handler:
+                    held.replaced[signum] = former
         self.replaced.clear()
         if self in HELD:
             HELD.remove(self)

@@ -277,6 +277,36 @@ def test_an_error_of_main_is_not_lost_when_a_signal_comes_out_of_its_run(scenari
     assert outcome.status == -signal.SIGTERM
 
 
+ENDED = {
+    "the program closes its loop": "loop.close()",
+    "the program leaves it open": "",
+}
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("end", ENDED)
+def test_a_signal_after_left_tasks_were_ended_cuts_no_exit_function(
+    scenario, end, signum
+):
+    text = f"""
+import atexit
+
+def at_exit():
+    signal.raise_signal({int(signum)})
+    time.sleep(0.05)
+    log("exit function")
+
+{LEAVES.format(cleanup=0.0)}
+atexit.register(at_exit)
+loop.run_until_complete(main())
+{ENDED[end]}
+"""
+    outcome = scenario.ended(text)
+    assert outcome.log == ["background", "exit function"]
+    assert outcome.tells(signum)
+    assert outcome.is_silent
+
+
 @pytest.mark.skipif(
     sys.version_info[:2] == (3, 12), reason="Python 3.12 forks no more at its exit"
 )
