@@ -90,6 +90,8 @@ class Callers:
         """Look no more; call this in the main thread."""
         self.thread.stop()
         self.signal.give_back()
+        # Frames lead to all that called them.
+        self.place = self.wanted = None
 
     def has_just_seen_it(self) -> bool:
         """Tell whether the end was on its way a moment ago, and caught by nobody."""

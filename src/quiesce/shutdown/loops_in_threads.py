@@ -104,6 +104,11 @@ def are_any_driven() -> bool:
     )
 
 
+def driving_threads() -> list[threading.Thread | None]:
+    """Return the threads that run a loop by themselves now."""
+    return [thread_of(loop) for loop in all_of(loops) if is_driven_by_hand(loop)]
+
+
 def is_driven_by_hand(loop: Any) -> bool:
     """Tell whether no runner has `loop`: that ends by itself at the exit."""
     return not all_runs.will_close(loop)

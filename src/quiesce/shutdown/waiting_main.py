@@ -15,16 +15,19 @@ from __future__ import annotations
 import os
 import threading
 import time
+from typing import TYPE_CHECKING
 
+from quiesce.core.interrupts import STANDARD_LIBRARY
 from quiesce.shutdown import exit_status, process_wide, processes
 from quiesce.shutdown.await_chain import frames_down_to
 from quiesce.shutdown.budget import SLOW, Budget
-from quiesce.shutdown.callers import innermost_frame, on_its_way, place_of
+from quiesce.shutdown.callers import WAITING, innermost_frame, on_its_way, place_of
 from quiesce.shutdown.exit_supervisor import OVERRUN, described
 from quiesce.shutdown.in_flight import is_caught
 from quiesce.shutdown.loops_in_threads import (
     are_any_driven,
     ask_loops,
+    driving_threads,
     loops_in_threads,
 )
 from quiesce.shutdown.processes import ASK_AT
@@ -33,6 +36,11 @@ from quiesce.shutdown.runs_in_threads import all_runs
 from quiesce.shutdown.threads import threads_left
 from quiesce.shutdown.watch_thread import WatchThread
 
+if TYPE_CHECKING:
+    from types import FrameType
+
+# Those parts of the standard library in which one waits for processes.
+FOR_PROCESSES = tuple(each for each in WAITING if "process" in each)
 # Seconds between two looks, and once it has been found.
 LOOK = 0.25
 LOOK_AGAIN = 0.1
@@ -77,6 +85,8 @@ class WaitingMain:
             if not loops and self.bound is None:
                 self.is_looking = False
                 self.grace = 0.0
+                # It has a frame, and that all that called it.
+                self.place = None
                 return None
         error = None if process_wide.is_bound() else on_its_way()
         place = None if error is None else self.place_on_the_way_out()
@@ -92,7 +102,32 @@ class WaitingMain:
         frames = frames_down_to(innermost_frame())
         if not frames or any(is_caught(each.f_code, each.f_lasti) for each in frames):
             return None
-        return place_of(frames[-1])
+        return place_of(frames[-1]) if self.may_be_for_a_loop(frames[-1]) else None
+
+    def may_be_for_a_loop(self, frame: FrameType | None) -> bool:
+        """Tell whether a wait at `frame` may be for a thread that has a loop.
+
+        A wait for a process, or for threads without one, is the program's own business.
+        """
+        others = False
+        while frame is not None and frame.f_code.co_filename.startswith(
+            STANDARD_LIBRARY
+        ):
+            if frame.f_code.co_filename.startswith(FOR_PROCESSES):
+                return False
+            waited_for = threads_of(frame.f_locals.get("self"))
+            if any(map(self.has_loop, waited_for)):
+                return True
+            others |= bool(waited_for)
+            frame = frame.f_back
+        # Who sets an event, a condition or a future, nobody knows.
+        return not others
+
+    def has_loop(self, thread: threading.Thread) -> bool:
+        """Tell whether `thread` is one whose loop counts."""
+        if any(run.thread is thread for run in list(all_runs.runs.values())):
+            return True
+        return self.stops_loops and thread in driving_threads()
 
     def give_up(self) -> None:
         """Bound nothing: the main thread goes on."""
@@ -128,6 +163,13 @@ class WaitingMain:
             bound.name(described(threads_left()))
             processes.end(processes.multiprocessing_children())
             exit_status.leave(bound.forced_status, bound.signum)
+
+
+def threads_of(waited_for: object) -> list[threading.Thread]:
+    """Return the threads that are `waited_for`: one, those of a pool, or none."""
+    if isinstance(waited_for, threading.Thread):
+        return [waited_for]
+    return list(getattr(waited_for, "_threads", ()))
 
 
 def is_another(thread: threading.Thread) -> bool:

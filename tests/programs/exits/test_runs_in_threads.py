@@ -564,6 +564,40 @@ def test_so_is_a_thread_that_drives_its_loop_by_itself(scenario, wait, signum):
     assert outcome.gone_within(GRACE + 1)
 
 
+OTHERS = {
+    "a child": "subprocess.run(['sleep', '2.5'])",
+    "another thread": """
+    thread = threading.Thread(target=time.sleep, args=(2.5,))
+    thread.start()
+    thread.join()
+    """,
+    "another pool": """
+    with ThreadPoolExecutor() as pool:
+        pool.submit(time.sleep, 2.5)
+    """,
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_main_thread_on_its_way_out_that_waits_for_something_else_has_its_time(
+    scenario, other
+):
+    body = """
+    import subprocess
+
+    threading.Thread(target=lambda: run(waits("run")), daemon=True).start()
+    begun.wait()
+    try:
+        sys.exit(3)
+    finally:
+        {wait}
+        log("waited")
+    """
+    outcome = scenario.ended(program(filled(body, wait=OTHERS[other])), grace=1)
+    assert outcome.log[0] == "waited"
+    assert outcome.status == 3
+
+
 def test_a_main_thread_that_goes_on_after_a_ctrl_c_may_wait_for_one(scenario):
     body = """
     async def works():
