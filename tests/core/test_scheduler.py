@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import weakref
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -302,6 +304,24 @@ def test_a_callback_that_another_thread_cancelled_in_time_does_not_run(loop):
     canceller.join()
     iterate(loop)
     assert ran == []
+
+
+def descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_loop_closes_although_a_callback_that_was_queued_is_gone(loop):
+    class Callback:
+        def __call__(self):
+            pass
+
+    callback = Callback()
+    loop.call_soon(weakref.proxy(callback))
+    del callback
+    before = descriptors()
+    loop.close()
+    assert loop.is_closed()
+    assert descriptors() < before
 
 
 def test_a_closed_loop_refuses_callbacks(loop):

@@ -224,13 +224,14 @@ class Scheduler:
         for watcher in self.poller.watchers():
             watcher.on_loop_close()
         self.closed = True
-        too_late.refuse_all([*self.incoming, *self.ready.items])
+        uncalled = [*self.incoming, *self.ready.items]
         self.ready.close()
         self.timers.clear()
         self.incoming.clear()
         self.poller.close()
         self.pending_tasks.clear()
         self.other_tasks.clear()
+        too_late.refuse_all(uncalled)
         self.interrupts.raise_error()
 
     def has_queued(self) -> bool:

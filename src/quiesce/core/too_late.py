@@ -8,7 +8,8 @@ told.
 from __future__ import annotations
 
 import asyncio
-from types import CodeType
+from contextlib import suppress
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ def inner_codes(function: Callable[..., Any]) -> set[CodeType]:
 # Of what begins a coroutine in its loop, asyncio's and ours: both call what they keep
 # ``coro`` and ``future``.
 HANDS_OVER = inner_codes(asyncio.run_coroutine_threadsafe)
+# The futures to which somebody is about to give that error, and who: the thread that
+# closes the loop and the one that hands over may come to it at the same time.
+claims: dict[Any, object] = {}
 
 
 def refuse_all(handles: Iterable[Any]) -> None:
@@ -37,11 +41,23 @@ def refuse(callback: Any) -> None:
 
     Does nothing where it is another callback than that of ``run_coroutine_threadsafe``.
     """
-    code = getattr(callback, "__code__", None)
-    if code not in HANDS_OVER:
+    # What else it may be is asked for nothing: it may be a proxy of what is gone.
+    if type(callback) is not FunctionType or callback.__code__ not in HANDS_OVER:
         return
-    cells = zip(code.co_freevars, callback.__closure__ or (), strict=True)
+    cells = zip(callback.__code__.co_freevars, callback.__closure__ or (), strict=True)
     held = {name: cell.cell_contents for name, cell in cells}
-    held["coro"].close()
-    if held["future"].set_running_or_notify_cancel():
-        held["future"].set_exception(RuntimeError("Event loop is closed"))
+    with suppress(Exception):
+        held["coro"].close()
+    fail(held["future"], RuntimeError("Event loop is closed"))
+
+
+def fail(future: Any, error: BaseException) -> None:
+    """Let a future of `concurrent.futures` end with `error`, if nobody else does."""
+    mine = object()
+    if claims.setdefault(future, mine) is not mine:
+        return
+    try:
+        if not future.done() and future.set_running_or_notify_cancel():
+            future.set_exception(error)
+    finally:
+        del claims[future]
