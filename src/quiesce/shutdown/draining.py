@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     class BudgetLike(Protocol):
         """What is asked of the budget of an end."""
 
+        cut: float
+
         def at(self, share: float) -> float: ...  # noqa: D102
         def left(self, until: float | None = None) -> float: ...  # noqa: D102
 
@@ -134,24 +136,28 @@ def step_of(loop: Any) -> tuple[str, Any] | None:
 async def run_drain_steps(loop: Any, budget: BudgetLike) -> None:
     """Run the steps of `loop`, which runs this, within their share of `budget`.
 
-    If this is cancelled, so is the step that runs; the others are dropped.
+    If this is cancelled, so is the step that runs; the others are left.
     """
     steps = STEPS.get(loop, [])
-    until = budget.at(SHARE)
-    try:
-        while steps:
-            await run_step(loop, steps.pop(), budget.left(until))
-    finally:
-        steps.clear()
+    # With a `Runner` its main has had some of the grace already.
+    until = budget.cut - (1 - SHARE) * budget.left(budget.cut)
+    until = max(until, budget.at(SHARE))
+    while steps:
+        await run_step(loop, steps.pop(), budget.left(until))
+
+
+def drop_steps(loop: Any) -> None:
+    """Name the steps that have not begun; they never will."""
+    steps = STEPS.get(loop, [])
+    while steps:
+        name_dropped(steps.pop())
 
 
 async def run_step(loop: Any, step: Registration, left: float) -> None:
     """Run one step for at most its limit, or for what is `left` for all of them."""
     limit = left if step.limit is None else min(step.limit, left)
     if limit <= 0:
-        from quiesce.shutdown.stderr import say
-
-        say([f"quiesce: no time was left for drain step {step.name!r}"])
+        name_dropped(step)
         return
     task = loop.create_task(
         step.run(), name=f"drain step {step.name}", context=step.context
@@ -175,6 +181,13 @@ async def run_step(loop: Any, step: Registration, left: float) -> None:
                 "task": task,
             }
         )
+
+
+def name_dropped(step: Registration) -> None:
+    """Say which step was not taken."""
+    from quiesce.shutdown.stderr import say
+
+    say([f"quiesce: no time was left for drain step {step.name!r}"])
 
 
 def name_late(step: Registration, task: Any, limit: float) -> None:

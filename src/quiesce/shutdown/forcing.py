@@ -2,6 +2,7 @@
 
 # asyncio's inner names have no types.
 # pyright: reportAttributeAccessIssue=false, reportUnknownMemberType=false
+# pyright: reportUnknownArgumentType=false
 from __future__ import annotations
 
 import sys

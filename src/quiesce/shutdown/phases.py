@@ -52,8 +52,11 @@ def drain(sequence: Sequence) -> None:
     connections.stop_accepting(loop)
     # A program that has registered steps has imported this.
     draining = sys.modules.get("quiesce.shutdown.draining")
-    if draining is not None and draining.has_steps(loop):
+    if draining is None or not draining.has_steps(loop):
+        return
+    if time.monotonic() < budget.cut:
         sequence.run(draining.run_drain_steps(loop, budget), budget.cut)
+    draining.drop_steps(loop)
 
 
 def end_main(sequence: Sequence) -> None:
@@ -118,8 +121,12 @@ def close(sequence: Sequence) -> None:
 
 
 def force(sequence: Sequence) -> None:
-    """Name what is left, and give it up."""
+    """Name what is left, and give it up; then come the last turns of the loop."""
     forcing.give_up(sequence)
+    closing.run_out(sequence)
+    if sequence.asking.look():
+        # Born in these.
+        forcing.give_up(sequence)
 
 
 PHASES: list[Phase] = [

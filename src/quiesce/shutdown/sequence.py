@@ -17,7 +17,7 @@ from quiesce.core.countdown import count_down
 from quiesce.core.failures import failed_at_the_end, running_while_handled
 from quiesce.core.task_factory import task_in_spite_of_it
 from quiesce.loop import Loop
-from quiesce.shutdown import children, closing, connections, ending, survivors
+from quiesce.shutdown import children, connections, ending, survivors
 from quiesce.shutdown.asking import Asking
 from quiesce.shutdown.budget import AT_ONCE, SLOW
 from quiesce.shutdown.phases import MAIN, PHASES, REST
@@ -132,7 +132,6 @@ class Sequence:
     def finish(self) -> None:
         """Go through all phases that are left, and give the account of them."""
         self.advance(self.phases_left[-1].name if self.phases_left else "")
-        closing.run_out(self)
         self.report_untaken()
         self.report.write(self.status())
 

@@ -288,3 +288,37 @@ def notified(folder, kind):
     # With an empty name Linux chooses an abstract one.
     listening.bind("" if kind == "abstract" else str(Path(folder) / "notify"))
     return listening
+
+
+OF_A_RUNNER = """
+import quiesce
+
+async def step():
+    await asyncio.sleep(0.05)
+    log("step")
+
+async def main():
+    quiesce.shutdown.drain(step)
+    say()
+    {waits}
+
+with Runner() as runner:
+    runner.run(main())
+"""
+
+
+@pytest.mark.ways("quiesce.run")
+def test_steps_of_a_runner_have_a_share_of_what_its_main_has_left(scenario):
+    text = OF_A_RUNNER.replace("{waits}", 'await sleeper("main", cleanup=2.4)')
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=4)
+    assert outcome.log == ["main", "step"]
+    assert outcome.tells(signal.SIGTERM)
+
+
+@pytest.mark.ways("quiesce.run")
+def test_a_step_is_named_for_which_the_main_of_a_runner_has_left_no_time(scenario):
+    text = OF_A_RUNNER.replace("{waits}", "await never_ends()")
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=1)
+    assert outcome.log == []
+    assert "no time was left for drain step 'step'" in outcome.err
+    assert outcome.tells_force(signal.SIGTERM)

@@ -149,6 +149,31 @@ def test_what_waits_for_it_is_given_up_with_it_and_silently(
 
 
 @pytest.mark.ways("quiesce.run", "quiesce run")
+def test_a_task_that_is_begun_again_once_it_was_given_up_is_given_up_too(scenario):
+    wait = """
+    import quiesce
+
+    async def again():
+        try:
+            await stuck()
+        finally:
+            log("closed again")
+
+    def begin_again(_):
+        loop = asyncio.get_running_loop()
+        again.task = quiesce.Task(again(), loop=loop, eager_start=True)
+
+    create_task(stuck()).add_done_callback(begin_again)
+    await stuck()
+    """
+    text = filled(PROGRAM, wait=wait, tasks="").replace("{kind}", "CancelledError")
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=GRACE)
+    assert outcome.log == ["main", "closed again"]
+    assert all(line.startswith("quiesce: ") for line in outcome.err.splitlines())
+    assert outcome.tells_force(signal.SIGTERM)
+
+
+@pytest.mark.ways("quiesce.run", "quiesce run")
 @pytest.mark.parametrize("last", ["asyncio.sleep(0)", "asyncio.to_thread(log, 'late')"])
 def test_a_cleanup_that_is_cut_and_awaits_more_ends_silently(scenario, last):
     wait = """
