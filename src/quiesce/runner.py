@@ -21,6 +21,7 @@ from quiesce.core import unretrieved
 from quiesce.core.failures import (
     adds_nothing,
     failed_at_the_end,
+    is_failure,
     running_while_handled,
 )
 from quiesce.errors import GraceExceeded, Terminated
@@ -245,6 +246,7 @@ class Runner:
         """Forget what ended the run before this one: the program goes on."""
         if self._sequence is not None:
             ending.forget(loop)
+            self._sequence.forget()
         self._budget = self._sequence = None
         self._failure_told = False
 
@@ -283,8 +285,8 @@ class Runner:
         if triggers.signum == signal.SIGINT and not triggers.hurried:
             if sequence.asking.has_ended(self._main):
                 raise triggers.answer()
-            # Main has dealt with the Ctrl-C by itself, as asyncio lets it.
-            triggers.answered = True
+            # As asyncio lets it.
+            triggers.main_has_answered()
             return self._main.result()
         if has_failed(self._main):
             self._note_failure(self._main.exception())
@@ -308,7 +310,8 @@ class Runner:
         sequence = self._begin(Reason(kind, error=error))
         sequence.end_main(self._main, main_only=not self._is_whole_program)
         # A task group hands what ended the run on to main, which raises it once more.
-        if has_failed(self._main) and not adds_nothing(self._main.exception(), error):
+        failure = self._main.exception() if has_failed(self._main) else None
+        if is_failure(failure) and not adds_nothing(failure, error):
             failed_at_the_end(self._loop, self._main)
 
     def _note_failure(self, error: BaseException | None) -> None:
@@ -319,7 +322,7 @@ class Runner:
             triggers.answered = True
         if triggers.signum is None or triggers.answered:
             return
-        if isinstance(error, Exception):
+        if is_failure(error):
             self._failure_told = True
             failed_at_the_end(self._loop, self._main)
         elif not isinstance(error, exceptions.CancelledError):
@@ -369,7 +372,7 @@ class Runner:
             self._ends_for_signal or not triggers.answered
         ):
             return Reason(why.SIGNALLED, signum=triggers.signum)
-        return reason_of(error)
+        return reason_of(error, asked_by=triggers.signum)
 
     def _begin(self, reason: Reason) -> Sequence:
         """Return the sequence of an end that begins now, or began with a signal."""
@@ -579,10 +582,13 @@ def note_request(signum: int | None, budget: Budget) -> None:
         own_ends.request.join(signum, budget)
 
 
-def reason_of(error: BaseException | None) -> Reason:
-    """Return why a runner is closed while `error` is on its way out."""
+def reason_of(error: BaseException | None, *, asked_by: int | None) -> Reason:
+    """Return why a runner is closed while `error` is on its way out.
+
+    A signal that `asked_by` names may have been answered by main before.
+    """
     if error is None:
-        return Reason(why.RETURNED)
+        return Reason(why.RETURNED, asked_by=asked_by)
     if isinstance(error, Terminated):
         return Reason(why.SIGNALLED, signum=error.signum)
     if isinstance(error, (KeyboardInterrupt, SystemExit)):
@@ -593,10 +599,3 @@ def reason_of(error: BaseException | None) -> Reason:
 def has_failed(task: Any) -> bool:
     """Tell whether `task` is done and ended with an exception of its own."""
     return task.done() and not task.cancelled() and task.exception() is not None
-
-
-def is_failure(error: BaseException | None) -> bool:
-    """Tell whether `error` says that something failed, not that the program ends."""
-    return error is not None and not isinstance(
-        error, (SystemExit, KeyboardInterrupt, exceptions.CancelledError)
-    )

@@ -13,6 +13,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from quiesce.core.failures import is_failure
 from quiesce.core.task_factory import task_in_spite_of_it
 
 if TYPE_CHECKING:
@@ -89,18 +90,28 @@ class AsyncGenerators:
             return
         closers = [task_in_spite_of_it(self.loop, close(each)) for each in generators]
         self.closers = set(closers)
-        outcomes = await asyncio.gather(*closers, return_exceptions=True)
-        self.closing, self.closers = [], set()
-        for outcome, generator in zip(outcomes, generators, strict=True):
-            if isinstance(outcome, Exception):
-                self.loop.call_exception_handler(
-                    {
-                        "message": "an error occurred during closing of "
-                        f"asynchronous generator {generator!r}",
-                        "exception": outcome,
-                        "asyncgen": generator,
-                    }
-                )
+        try:
+            await asyncio.gather(*closers, return_exceptions=True)
+            self.closing, self.closers = [], set()
+        finally:
+            # Also of those that fail when their time is over.
+            for closer, generator in zip(closers, generators, strict=True):
+                self.report(closer, generator)
+
+    def report(self, closer: Any, generator: Any) -> None:
+        """Report it if `closer` has failed to close `generator`."""
+        if not closer.done() or closer.cancelled():
+            return
+        error = closer.exception()
+        if is_failure(error):
+            self.loop.call_exception_handler(
+                {
+                    "message": "an error occurred during closing of "
+                    f"asynchronous generator {generator!r}",
+                    "exception": error,
+                    "asyncgen": generator,
+                }
+            )
 
 
 def is_running(generator: Any) -> bool:

@@ -36,6 +36,13 @@ OF_A_HANDLER = "Unhandled exception in client_connected_cb"
 given_up: WeakSet[Any] = WeakSet()
 
 
+def is_failure(error: BaseException | None) -> bool:
+    """Tell whether `error` says that something failed, not that it is to end."""
+    return error is not None and not isinstance(
+        error, (SystemExit, KeyboardInterrupt, CancelledError)
+    )
+
+
 def callback_failed(handle: Any, error: BaseException) -> None:
     """Report that the callback of `handle` raised."""
     if is_none(handle, error):
@@ -274,6 +281,7 @@ def run_handler(loop: Any, handler: Any, context: dict[str, Any]) -> None:
 
 def handler_failed(loop: Any, error: BaseException, context: dict[str, Any]) -> None:
     """Report that the user's exception handler itself raised."""
+    part_from_handled(error)
     try:
         loop.default_exception_handler(
             {

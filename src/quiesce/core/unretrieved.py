@@ -14,10 +14,13 @@ import atexit
 import weakref
 from contextvars import Context
 from types import BuiltinMethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quiesce.core import failures, running
 from quiesce.core.handle import Handle, only_counts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # So many are remembered before those that were retrieved are let go.
 FIRST_LIMIT = 64
@@ -40,9 +43,13 @@ class Unretrieved:
         self.delay = default_delay
         # Those with nobody waiting, and when they failed; a timer runs for the first.
         self.lonely: list[tuple[float, weakref.ref[Any]]] = []
+        # Who is told of failures at once, while the loop comes to its end.
+        self.at_the_end: Callable[[Any, Any], object] | None = None
 
     def note(self, future: Any, waiters: Any) -> None:
         """Remember `future`, which fails now; `waiters` are its callbacks, if any."""
+        if self.at_the_end is not None and waiters:
+            self.at_the_end(future, waiters)
         if len(self.failed) >= self.limit:
             self.forget_retrieved()
         reference = weakref.ref(future)

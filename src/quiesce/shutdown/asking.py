@@ -32,6 +32,7 @@ from quiesce.core.cancellation import cancel_each, solitary
 from quiesce.core.running import pending_tasks
 from quiesce.core.shielding import is_shielded, say_nothing_if_cancelled
 from quiesce.core.task import Task
+from quiesce.loop import Loop
 from quiesce.shutdown.cancelling import cancel, outermost_first
 from quiesce.shutdown.siblings import Siblings
 from quiesce.shutdown.swallowing import has_gone_on, swallowers
@@ -87,6 +88,13 @@ class Asking:
         self.held_back.clear()
         self.siblings = Siblings()
         self.requests.clear()
+        self.hear_of_failures(None)
+
+    def hear_of_failures(self, note: Callable[[Any, Any], object] | None) -> None:
+        """Have `note` called at each failure from now on; None for nobody."""
+        loop = self.sequence.loop
+        if isinstance(loop, Loop):
+            loop.unretrieved.at_the_end = note
 
     def forget_done(self) -> None:
         """Hold nobody who is done."""
@@ -124,6 +132,7 @@ class Asking:
         graph = WaitGraph(others)
         self.shielded |= graph.shielded()
         self.siblings.note(graph)
+        self.hear_of_failures(self.siblings.note_failed)
 
     def pending(self) -> set[Any]:
         """Return the tasks that are not done."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakKeyDictionary
 
 from quiesce.combinators.wait import wait
+from quiesce.core.failures import is_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -173,7 +174,7 @@ async def run_step(loop: Any, step: Registration, left: float) -> None:
     if not task.done():
         name_late(step, task, limit)
         task.cancel()
-    elif not task.cancelled() and isinstance(task.exception(), Exception):
+    elif not task.cancelled() and is_failure(task.exception()):
         loop.call_exception_handler(
             {
                 "message": f"drain step {step.name!r} failed",

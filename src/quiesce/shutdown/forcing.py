@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from quiesce.core.cancel_request import requesting
-from quiesce.core.failures import given_up
+from quiesce.core.failures import given_up, is_failure
 from quiesce.core.future import Future
 from quiesce.core.running import swap_current_task
 from quiesce.loop import Loop
@@ -159,7 +159,7 @@ def close_coroutine(task: Any) -> None:
     try:
         coroutine.close()
     except BaseException as error:  # noqa: BLE001 - nobody is there to be told
-        if isinstance(error, Exception) and not is_refusal(error):
+        if is_failure(error) and not is_refusal(error):
             loop.call_exception_handler(
                 {
                     "message": "Error in a cleanup that was cut short",

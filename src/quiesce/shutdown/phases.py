@@ -81,6 +81,7 @@ def end_main(sequence: Sequence) -> None:
         asking.hurry_if_due([sequence.main])
         asking.insist_if_due({sequence.main})
         sequence.wait_for([sequence.main], asking.next_moment())
+    rounds.report_lost(sequence)
     if not sequence.main.done():
         sequence.forced = True
 

@@ -23,18 +23,24 @@ class Reason:
 
     `kind` is one of the constants above: main came to its end by itself, a signal
     arrived, something raised SystemExit or KeyboardInterrupt, a runner was closed, or
-    the program ends and with it this run, in a thread that is not the main one.
+    the program ends and with it this run, in a thread that is not the main one. A
+    signal that `asked_by` names may have come before, with which main has dealt.
     """
 
     # No dataclass: to make one takes longer than a short program's end.
-    __slots__ = ("error", "kind", "signum")
+    __slots__ = ("asked_by", "error", "kind", "signum")
 
     def __init__(
-        self, kind: str, signum: int | None = None, error: BaseException | None = None
+        self,
+        kind: str,
+        signum: int | None = None,
+        error: BaseException | None = None,
+        asked_by: int | None = None,
     ) -> None:
         self.kind = kind
         self.signum = signum
         self.error = error
+        self.asked_by = asked_by
 
     def __str__(self) -> str:
         if self.signum is not None:
@@ -77,9 +83,8 @@ class Reason:
         """The exit status if the grace is used up; never 0."""
         if self.is_ctrl_c:
             return 128 + signal.SIGINT
-        if self.signum is not None:
-            return 128 + self.signum
-        return FORCED_STATUS
+        signum = self.signum or self.asked_by
+        return FORCED_STATUS if signum is None else 128 + signum
 
 
 def name_of(signum: int) -> str:

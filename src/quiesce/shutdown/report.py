@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from quiesce.shutdown.await_chain import Place
@@ -124,6 +125,8 @@ class Report:
                 write_file(self.to, self.as_dict(status))
         except Exception as error:  # noqa: BLE001 - the end goes on without a report
             say([f"quiesce: the report could not be written: {error!r}"])
+            if callable(self.to):
+                say(["".join(traceback.format_exception(error)).rstrip()])
         finally:
             self.writing.release()
 

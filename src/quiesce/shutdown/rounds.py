@@ -44,6 +44,8 @@ def finish_round(sequence: Sequence) -> None:
         )
     if ended:
         report_failures(sequence)
+    else:
+        report_lost(sequence)
 
 
 def closes_idle_connections(sequence: Sequence) -> Callable[[], bool] | None:

@@ -17,7 +17,7 @@ from quiesce.core.countdown import count_down
 from quiesce.core.failures import failed_at_the_end, running_while_handled
 from quiesce.core.task_factory import task_in_spite_of_it
 from quiesce.loop import Loop
-from quiesce.shutdown import children, connections, ending, survivors
+from quiesce.shutdown import children, connections, ending, rounds, survivors
 from quiesce.shutdown.asking import Asking
 from quiesce.shutdown.budget import AT_ONCE, SLOW
 from quiesce.shutdown.phases import MAIN, PHASES, REST
@@ -100,6 +100,7 @@ class Sequence:
         try:
             with running_while_handled():
                 phase.run(self)
+                rounds.report_lost(self)
         except Exception as error:  # noqa: BLE001 - the other phases still come
             self.loop.call_exception_handler(
                 {
@@ -140,7 +141,8 @@ class Sequence:
         if self.forced:
             return self.reason.forced_status
         if self.interruption is None or self.reason.error is not None:
-            return self.reason.status
+            # A Ctrl-C may have come since.
+            return None if self.hurried else self.reason.status
         if self.reason.signum is not None and not self.main_failed:
             # The signal has the last word, whatever other tasks say.
             return self.reason.status

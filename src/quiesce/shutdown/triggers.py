@@ -195,6 +195,7 @@ class Triggers:
         self.heard_at = 0.0
         self.hurried = False
         self.answered = False
+        self.is_answered_by_main = False
 
     def __enter__(self) -> Self:
         if self.entries == 0:
@@ -223,7 +224,14 @@ class Triggers:
             self.ask()
         elif signum == signal.SIGINT and now - self.heard_at >= SAME_CTRL_C:
             self.hurried = True
+            if self.is_answered_by_main:
+                # What main has made of the first does not go for this one.
+                self.is_answered_by_main = self.answered = False
             self.hurry()
+
+    def main_has_answered(self) -> None:
+        """Note that main has dealt with the signal by itself, and has returned."""
+        self.answered = self.is_answered_by_main = True
 
     def asks(self, signum: int, since: float) -> bool:
         """Tell whether `signum` is to end the run, and none was heard. Thread-safe.
