@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 import threading
+import time
 from collections import deque
+from typing import TYPE_CHECKING
 
 import pytest
 
 import quiesce
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 THREADS = 4
 PATIENCE = 60.0
@@ -90,6 +97,46 @@ def test_calls_from_threads_arrive_in_order_while_the_loop_starts_and_stops(loop
     hammer(loop, 2_000)
 
 
+def close_while_called(rounds: int, directory: Path) -> None:
+    """Close loops while a thread calls them, and open files in place of what they had.
+
+    What the thread writes to wake a loop must not reach a file.
+    """
+
+    async def wakes_by_itself() -> None:
+        await asyncio.sleep(0.001)
+
+    def call(
+        loop: asyncio.AbstractEventLoop, begun: threading.Event, later: float
+    ) -> None:
+        begun.wait()
+        until = time.perf_counter() + later
+        while time.perf_counter() < until:
+            pass
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(int)
+
+    moments = random.Random(0)
+    for _ in range(rounds):
+        loop = quiesce.new_event_loop()
+        begun = threading.Event()
+        later = moments.uniform(0.001, 0.00135)
+        caller = threading.Thread(target=call, args=(loop, begun, later))
+        caller.start()
+        loop.call_soon(begun.set)
+        loop.run_until_complete(wakes_by_itself())
+        loop.close()
+        files = [(directory / str(number)).open("w+b") for number in range(4)]
+        join([caller])
+        for file in files:
+            with file:
+                assert file.read() == b""
+
+
+def test_a_call_that_comes_while_the_loop_closes_writes_to_nothing_else(tmp_path):
+    close_while_called(200, tmp_path)
+
+
 def test_a_sleeping_loop_is_woken_by_every_call(loop):
     wait_for_answers(loop, 500)
 
@@ -131,3 +178,10 @@ def test_a_sleeping_loop_is_woken_by_very_many_calls(loop):
 @pytest.mark.stress
 def test_very_many_calls_that_come_before_the_run_are_not_forgotten(loop):
     restart_while_asked(loop, 20_000)
+
+
+@pytest.mark.stress
+def test_very_many_calls_that_come_while_the_loop_closes_write_to_nothing_else(
+    tmp_path,
+):
+    close_while_called(10_000, tmp_path)

@@ -14,6 +14,7 @@ cdef class Registration:
 cdef class EpollPoller(Poller):
     cdef int _epoll
     cdef int _wakeup_fd
+    cdef object _wakeup
     cdef list _registered
     cdef object _batch
     cdef unsigned long long _serial

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import errno
 import os
+from functools import partial
 
 from quiesce.core.poller import READABLE, Poller, Watcher
 from quiesce.system import native
+from quiesce.system.in_use import InUse
 
 
 class Registration:
@@ -41,6 +43,7 @@ class EpollPoller(Poller):
         "_next",
         "_registered",
         "_serial",
+        "_wakeup",
         "_wakeup_fd",
         "_woken",
         "sleeping",
@@ -66,6 +69,7 @@ class EpollPoller(Poller):
             raise
         # Edge-triggered, each write to an eventfd is one event: it need never be read.
         native.control(self._epoll, native.ADD, self._wakeup_fd, READABLE, True)
+        self._wakeup = InUse(partial(os.close, self._wakeup_fd))
 
     def watch(self, fd: int, events: int, watcher: Watcher, edge: bool = False) -> None:
         """Tell `watcher` about `events` on `fd` from now on; see `Poller.watch`."""
@@ -138,7 +142,13 @@ class EpollPoller(Poller):
             return
         self._woken = True
         if self.sleeping:
-            os.eventfd_write(self._wakeup_fd, 1)
+            # Often the thread that sleeps wakes by itself just now, and closes this.
+            is_open = self._wakeup.begin()
+            try:
+                if is_open:
+                    os.eventfd_write(self._wakeup_fd, 1)
+            finally:
+                self._wakeup.finish()
 
     def close(self) -> None:
         """Let go of all watchers and of what the system gave; harmless if repeated."""
@@ -148,7 +158,7 @@ class EpollPoller(Poller):
         self._registered = []
         self._next = self._count = 0
         native.close_epoll(self._epoll)
-        os.close(self._wakeup_fd)
+        self._wakeup.end()
 
     def _find(self, fd: int) -> Registration | None:
         return self._registered[fd] if 0 <= fd < len(self._registered) else None

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import socket
 
+from quiesce.system.in_use import InUse
+
 # More than the signals that can arrive between two iterations of a loop.
 READ_SIZE = 4096
 
@@ -15,12 +17,13 @@ READ_SIZE = 4096
 class Wakeup:
     """A one-way channel of bytes that never blocks either end."""
 
-    __slots__ = ("_read_end", "_write_end")
+    __slots__ = ("_read_end", "_write_end", "_writing")
 
     def __init__(self) -> None:
         self._read_end, self._write_end = socket.socketpair()
         self._read_end.setblocking(False)
         self._write_end.setblocking(False)
+        self._writing = InUse(self._write_end.close)
 
     @property
     def read_fd(self) -> int:
@@ -37,10 +40,14 @@ class Wakeup:
 
         Thread-safe. A full or closed channel is no error: the reader is awake or gone.
         """
+        is_open = self._writing.begin()
         try:
-            self._write_end.send(b"\0")
+            if is_open:
+                self._write_end.send(b"\0")
         except OSError:
             pass
+        finally:
+            self._writing.finish()
 
     def drain(self) -> bytes:
         """Return all bytes that were written since the last call."""
@@ -65,4 +72,4 @@ class Wakeup:
     def close(self) -> None:
         """Close both ends; harmless if repeated."""
         self._read_end.close()
-        self._write_end.close()
+        self._writing.end()
