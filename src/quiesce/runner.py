@@ -33,7 +33,7 @@ from quiesce.given_main import (
 )
 from quiesce.loop import Loop
 from quiesce.policy import default_loop
-from quiesce.shutdown import ending, forcing, late_calls, process_wide
+from quiesce.shutdown import callers, ending, forcing, late_calls, process_wide
 from quiesce.shutdown import reason as why
 from quiesce.shutdown.budget import AT_ONCE, Budget, grace_of
 from quiesce.shutdown.exit_status import keep_quiet
@@ -343,6 +343,9 @@ class Runner:
         """Go through the rest of the end while `error` is on its way out, and close."""
         if self._loop is None or self._closed:
             return
+        if self._sequence is not None:
+            # Another Ctrl-C is a later one, although the run is over.
+            self._triggers.keep_request(error)
         with self._triggers:
             sequence = self._sequence
             if sequence is None or error is None:
@@ -452,6 +455,9 @@ class Runner:
                 report=sequence.report,
                 hurried=sequence.hurried,
             )
+        elif callers.goes_on():
+            # An end before this one may have bounded it: the program has caught that.
+            process_wide.unbind()
 
     def _reason_to_exit(self, sequence: Sequence) -> Reason | None:
         """Return why the process is to end too, None if it is not.
@@ -506,11 +512,11 @@ class Runner:
         note_request(self._triggers.signum, self._budget)
         self._keep_to_budget()
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._stop_for_end)
+            self._loop.call_soon_threadsafe(self._stop_for_end, self._main)
 
-    def _stop_for_end(self) -> None:
-        """Stop the loop, so that main is unwound."""
-        if self._main is not None and self._sequence is None:
+    def _stop_for_end(self, main: Any) -> None:
+        """Stop the loop, so that `main` is unwound, if it still runs."""
+        if main is not None and main is self._main and self._sequence is None:
             self._loop.stop()
 
     def _hurry(self, seconds: float = AT_ONCE) -> None:

@@ -34,7 +34,7 @@ from quiesce.shutdown.spare_signal import SpareSignal
 from quiesce.shutdown.watch_thread import WatchThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
     from quiesce.shutdown.budget import Budget
@@ -104,9 +104,10 @@ class Callers:
             return LOOK if self.budget.is_recent() else None
         frames = frames_down_to(innermost_frame())
         now = time.monotonic()
-        if not any(is_caught(frame.f_code, frame.f_lasti) for frame in frames):
+        place = None
+        if not is_caught_in(frames):
             self.seen_at = now
-        place = place_of(frames[-1] if frames else None)
+            place = place_of(frames[-1] if frames else None)
         if place is not None and place == self.place:
             self.act(now, place)
         self.place = place
@@ -175,6 +176,16 @@ def on_its_way() -> BaseException | None:
     error: Any = handled[1] if isinstance(handled, tuple) else handled
     ends = (KeyboardInterrupt, SystemExit)
     return next((each for each in with_contexts(error) if isinstance(each, ends)), None)
+
+
+def is_caught_in(frames: Iterable[FrameType]) -> bool:
+    """Tell whether an ``except`` in one of `frames` has what is on its way out."""
+    return any(is_caught(frame.f_code, frame.f_lasti) for frame in frames)
+
+
+def goes_on() -> bool:
+    """Tell whether nothing ends the program just now, or somebody has caught that."""
+    return on_its_way() is None or is_caught_in(frames_down_to(innermost_frame()))
 
 
 def what_it_repeats(error: BaseException) -> BaseException | None:

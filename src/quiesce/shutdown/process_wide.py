@@ -146,6 +146,12 @@ def forget() -> None:
         bound.supervisor.dismiss()
 
 
+def unbind() -> None:
+    """Leave the interpreter's exit as it is, if this is the main thread."""
+    if BOUNDS and threading.current_thread() is threading.main_thread():
+        forget()
+
+
 def at_exit() -> None:
     """Bound the exit that begins, if it is to be."""
     if BOUNDS:

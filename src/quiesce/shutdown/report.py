@@ -76,7 +76,7 @@ class Report:
 
     def slow(self, survivors: Sequence[Survivor]) -> None:
         """Say, once, what the end is waiting for."""
-        if self.was_slow or not survivors:
+        if self.was_slow or self.was_forced or not survivors:
             return
         self.was_slow = True
         head = f"quiesce: ending since {self.elapsed():.1f} s ({self.reason})"

@@ -131,7 +131,9 @@ class Runs:
             pass
 
     def ask_those_of(self, pool: Any) -> None:
-        """Ask the runs to end that are jobs of a loop's `pool`."""
+        """Ask the runs to end that are jobs of a loop's `pool`, if it has one."""
+        if pool is None:
+            return
         for run in list(self.runs.values()):
             if getattr(run.thread, "pool", None) is pool:
                 run.ask()

@@ -39,7 +39,7 @@ class Survivor:
     """
 
     # No dataclass: to make one takes longer than a short program's end.
-    __slots__ = FIELDS
+    __slots__ = (*FIELDS, "ident")
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class Survivor:
         asked_by: str = "",
         asked_ago: float | None = None,
         pid: int | None = None,
+        ident: int | None = None,
         queued: int | None = None,
         more: int = 0,
     ) -> None:
@@ -82,10 +83,19 @@ class Survivor:
         self.asked_by = asked_by
         self.asked_ago = asked_ago
         self.pid = pid
+        # A thread's, as `threading.get_ident` gives it.
+        self.ident = ident
         # Bytes that were written and have not been sent.
         self.queued = queued
         # How many more there are like it, which are not described.
         self.more = more
+
+    @property
+    def number(self) -> tuple[str, int] | None:
+        """What tells a process or thread from all others; None for other things."""
+        if self.pid is not None:
+            return "pid", self.pid
+        return None if self.ident is None else ("ident", self.ident)
 
     def fields(self) -> dict[str, Any]:
         """Return all that is known of it."""
@@ -93,6 +103,6 @@ class Survivor:
 
 
 def not_among(named: Iterable[Survivor], others: Iterable[Survivor]) -> list[Survivor]:
-    """Return those of `others` that are no processes that `named` has already."""
-    pids = {each.pid for each in named if each.pid is not None}
-    return [each for each in others if each.pid not in pids]
+    """Return those of `others` that are no process or thread that `named` has."""
+    known = {each.number for each in named} - {None}
+    return [each for each in others if each.number not in known]

@@ -238,6 +238,7 @@ def of_thread(
         runs=function_of(thread, places, function),
         where=place_in_thread(places),
         frames=places,
+        ident=thread.ident,
     )
 
 

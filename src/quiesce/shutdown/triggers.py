@@ -16,6 +16,7 @@ from quiesce.core import interrupts
 from quiesce.errors import Terminated
 from quiesce.shutdown.exit_status import keep_quiet
 from quiesce.shutdown.forks import forks, put_off
+from quiesce.shutdown.reason import signum_of
 from quiesce.system.signals import Usual, default_handler
 
 if TYPE_CHECKING:
@@ -187,6 +188,8 @@ class Triggers:
         self.signals = HeldSignals(dict.fromkeys(signums, self.heard))
         self.entries = 0
         self.last_heard_at = 0.0
+        # Whether the next entry goes on with the request before it.
+        self.keeps_request = False
         self.forget()
 
     def forget(self) -> None:
@@ -197,9 +200,16 @@ class Triggers:
         self.answered = False
         self.is_answered_by_main = False
 
+    def keep_request(self, error: BaseException | None) -> None:
+        """Let the next entry go on with the last request, if `error` is its answer."""
+        if self.entries == 0 and self.answered and self.signum is not None:
+            self.keeps_request = signum_of(error) == self.signum
+
     def __enter__(self) -> Self:
         if self.entries == 0:
-            self.forget()
+            if not self.keeps_request:
+                self.forget()
+            self.keeps_request = False
             self.signals.hold()
             if self.oversight is not None:
                 self.oversight.stand(self.signals.replaced)
@@ -209,9 +219,12 @@ class Triggers:
     def __exit__(self, *_: object) -> None:
         self.entries -= 1
         if self.entries == 0:
-            if self.oversight is not None:
-                self.oversight.stand_down()
-            self.signals.release()
+            try:
+                # Order matters: what is heard until now has it stand.
+                self.signals.release()
+            finally:
+                if self.oversight is not None:
+                    self.oversight.stand_down()
             if self.signum is not None and not self.answered:
                 raise self.answer()
 

@@ -21,9 +21,14 @@ from quiesce.core.interrupts import STANDARD_LIBRARY
 from quiesce.shutdown import exit_status, process_wide, processes
 from quiesce.shutdown.await_chain import frames_down_to
 from quiesce.shutdown.budget import SLOW, Budget
-from quiesce.shutdown.callers import WAITING, innermost_frame, on_its_way, place_of
+from quiesce.shutdown.callers import (
+    WAITING,
+    innermost_frame,
+    is_caught_in,
+    on_its_way,
+    place_of,
+)
 from quiesce.shutdown.exit_supervisor import OVERRUN, described
-from quiesce.shutdown.in_flight import is_caught
 from quiesce.shutdown.loops_in_threads import (
     are_any_driven,
     ask_loops,
@@ -100,7 +105,7 @@ class WaitingMain:
     def place_on_the_way_out(self) -> object:
         """Return where the main thread waits, unless it has caught what ends it."""
         frames = frames_down_to(innermost_frame())
-        if not frames or any(is_caught(each.f_code, each.f_lasti) for each in frames):
+        if not frames or is_caught_in(frames):
             return None
         return place_of(frames[-1]) if self.may_be_for_a_loop(frames[-1]) else None
 

@@ -248,3 +248,69 @@ def test_one_that_caught_the_end_and_goes_on_is_left_alone(scenario, signum):
     outcome = scenario.interrupted(text, by=signum, grace=GRACE)
     assert outcome.log == ["main", "goes on", "worked", "joined", "atexit"]
     assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+@pytest.mark.ways("quiesce.run", "quiesce run")
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_caller_that_catches_the_end_and_waits_then_is_left_alone(scenario, signum):
+    text = """
+    thread = threading.Thread(target=lambda: (time.sleep(2.5), log("worked")))
+    thread.start()
+
+    async def main():
+        say()
+        await asyncio.sleep(3600)
+
+    try:
+        run(main())
+    except (KeyboardInterrupt, SystemExit):
+        log("caught")
+        thread.join()
+    log("went on")
+    """
+    outcome = scenario.interrupted(text, by=signum, grace=GRACE)
+    assert outcome.log == ["caught", "worked", "went on"]
+    assert outcome.status == 0
+
+
+@pytest.mark.ways("quiesce.run", "quiesce run")
+def test_a_run_after_one_whose_end_was_caught_lifts_the_bound_of_the_exit(scenario):
+    text = """
+    thread = threading.Thread(target=lambda: (time.sleep(2.5), log("worked")))
+    thread.start()
+
+    async def ends():
+        sys.exit(7)
+
+    async def main():
+        log("went on")
+
+    try:
+        run(ends())
+    except SystemExit:
+        log("caught")
+    run(main())
+    """
+    outcome = scenario.ended(text, grace=GRACE)
+    assert outcome.log == ["caught", "went on", "worked"]
+    assert outcome.status == 0
+
+
+@pytest.mark.ways("quiesce.run", "quiesce run")
+def test_a_thread_for_which_a_caller_waits_in_vain_is_named_once(scenario):
+    text = """
+    thread = threading.Thread(target=sleep_in_pieces, name="stuck")
+    thread.start()
+
+    async def main():
+        say()
+        await asyncio.sleep(3600)
+
+    try:
+        run(main())
+    finally:
+        thread.join()
+    """
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=GRACE)
+    assert outcome.tells_force(signal.SIGTERM)
+    assert outcome.err.count("quiesce:   thread 'stuck'") == 1

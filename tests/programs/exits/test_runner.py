@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 
@@ -333,3 +334,52 @@ def test_a_run_that_was_given_up_does_not_end_a_later_one(scenario):
     """
     outcome = scenario.ended(text, grace=0.5)
     assert outcome.log == ["first", "second"]
+
+
+@pytest.mark.ways("quiesce.run", "quiesce run")
+def test_a_signal_in_the_last_callbacks_of_a_run_does_not_stop_the_next_one(scenario):
+    text = """
+    async def first():
+        task = asyncio.current_task()
+        task.add_done_callback(lambda _: signal.raise_signal(signal.SIGINT))
+        await asyncio.sleep(0)
+
+    async def second():
+        await asyncio.sleep(0.01)
+        log("second")
+
+    with Runner() as runner:
+        try:
+            runner.run(first())
+        except KeyboardInterrupt:
+            log("caught")
+        runner.run(second())
+    """
+    outcome = scenario.ended(text)
+    assert outcome.log == ["caught", "second"]
+    assert outcome.status == 0
+    assert outcome.is_silent
+
+
+@pytest.mark.ways("quiesce.run", "quiesce run")
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_later_ctrl_c_while_it_is_closed_means_now(scenario, signum):
+    text = """
+    async def main():
+        start("background", float("inf"))
+        await asyncio.sleep(0)
+        say()
+        await asyncio.sleep(3600)
+
+    with Runner() as runner:
+        runner.run(main())
+    """
+    with scenario.start(text, grace=20) as program:
+        program.wait_for("ready")
+        program.send(signum)
+        time.sleep(0.8)
+        program.send(signal.SIGINT)
+        outcome = program.end()
+    assert outcome.gone_within(1.5)
+    assert outcome.tells(signum)
+    assert "task 'background'" in outcome.err

@@ -661,3 +661,45 @@ def test_a_main_thread_that_has_caught_its_end_may_wait_for_one(scenario, goes_o
     outcome = scenario.ended(program(filled(body, goes_on=GOES_ON[goes_on])), grace=0.5)
     assert outcome.log == ["worked", "waited"]
     assert (outcome.status, outcome.is_silent) == (0, True)
+
+
+ENDED_AND_CAUGHT = {
+    "in the main thread": """
+    try:
+        run(ends())
+    except SystemExit:
+        log("caught")
+    """,
+    "in another thread": """
+    thread = threading.Thread(target=lambda: run(ends()))
+    thread.start()
+    thread.join()
+    log("caught")
+    """,
+}
+
+
+@pytest.mark.parametrize("run", ENDED_AND_CAUGHT)
+def test_the_end_of_one_leaves_another_alone(scenario, run):
+    body = """
+    goes_on = threading.Event()
+
+    async def works():
+        begun.set()
+        await asyncio.get_running_loop().run_in_executor(None, goes_on.wait)
+        log("worked")
+
+    async def ends():
+        sys.exit(7)
+
+    thread_that_works = threading.Thread(target=lambda: run(works()))
+    thread_that_works.start()
+    begun.wait()
+    {run}
+    goes_on.set()
+    thread_that_works.join()
+    """
+    outcome = scenario.ended(program(filled(body, run=ENDED_AND_CAUGHT[run])))
+    assert outcome.log == ["caught", "worked", "atexit"]
+    assert outcome.status == 0
+    assert outcome.is_silent
