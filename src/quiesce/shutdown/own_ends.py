@@ -47,6 +47,8 @@ class Request:
         self.signum: int | None = None
         self.heard_at = 0.0
         self.budget = Budget(0.0, 0.0)
+        # Who is told of the grace that one begins, by its handler.
+        self.on_begin: Callable[[Budget], object] | None = None
 
     def begin(self, signum: int) -> bool:
         """Take note of a signal; return False if it only repeats the last one.
@@ -62,6 +64,8 @@ class Request:
             repeats = self.is_fresh() and self.signum != signal.SIGINT
         if not repeats:
             self.signum, self.budget = signum, Budget(grace_of(None), now)
+            if self.on_begin is not None:
+                self.on_begin(self.budget)
         return not repeats
 
     def is_fresh(self) -> bool:
@@ -285,6 +289,10 @@ def take_care(end_loop: Callable[..., object]) -> None:
 
     `end_loop` is that of `quiesce.runner`.
     """
+    # Order matters: nothing is to be loaded when a signal has come.
+    from quiesce.shutdown.waiting_main import waiting_main
+
+    request.on_begin = waiting_main.follow
     Ends.end_loop = end_loop
     runs.on_run_end = settle_run
     runs.on_close = end_before_close

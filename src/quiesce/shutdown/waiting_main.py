@@ -1,4 +1,4 @@
-"""A main thread that waits for a thread with a loop, while it is on its way to the end.
+"""A main thread that waits for others while it is on its way to the end.
 
 A run in another thread hears that the program ends when the main thread does, or the
 interpreter exits. Where the main thread waits for that very thread in a `with` or
@@ -6,6 +6,10 @@ interpreter exits. Where the main thread waits for that very thread in a `with` 
 ever come. So as long as loops run in other threads somebody looks at the main thread
 from time to time. Found so, it is given the grace: at half of it the loops are asked to
 end, shortly before it is over they give up, and then the process is left.
+
+So it is under ``quiesce run`` where a signal has come out of a loop that the program
+runs by itself, or of its own code: whatever thread, pool or child it waits for then has
+the grace.
 
 Once a run in the main thread was ended, this is done by `callers`.
 """
@@ -65,6 +69,8 @@ class WaitingMain:
         self.grace = 0.0
         # Whether loops count that threads run by themselves, as under ``quiesce run``.
         self.stops_loops = False
+        # The grace that a signal has begun, with all that the main thread waits for.
+        self.asked: Budget | None = None
         # Where it waited at the last look, and what bounds that.
         self.place: object = None
         self.bound: process_wide.ExitBound | None = None
@@ -83,18 +89,33 @@ class WaitingMain:
             if not self.is_looking:
                 self.is_looking = self.thread.start()
 
+    def follow(self, budget: Budget) -> None:
+        """Look for a while: a signal has begun this grace, and ends the main thread.
+
+        Called by its handler, at any moment.
+        """
+        self.asked = budget
+        if not self.is_looking:
+            self.is_looking = self.thread.start()
+
+    def has_asked_for(self, error: BaseException) -> bool:
+        """Tell whether `error` is what a signal has raised of which this was told."""
+        asked = self.asked is not None and self.asked.is_recent()
+        return asked and signum_of(error) is not None
+
     def look(self) -> float | None:
         """Do what is due, in the thread; return when to look again."""
         with self.starting:
             loops = all_runs.runs or (self.stops_loops and are_any_driven())
-            if not loops and self.bound is None:
+            asked = self.asked is not None and self.asked.is_recent()
+            if not loops and not asked and self.bound is None:
                 self.is_looking = False
                 self.grace = 0.0
                 # It has a frame, and that all that called it.
                 self.place = None
                 return None
         error = None if process_wide.is_bound() else on_its_way()
-        place = None if error is None else self.place_on_the_way_out()
+        place = None if error is None else self.place_on_the_way_out(error)
         if error is None or place is None or place != self.place:
             self.give_up()
         else:
@@ -102,12 +123,13 @@ class WaitingMain:
         self.place = place
         return LOOK if self.bound is None else LOOK_AGAIN
 
-    def place_on_the_way_out(self) -> object:
-        """Return where the main thread waits, unless it has caught what ends it."""
+    def place_on_the_way_out(self, error: BaseException) -> object:
+        """Return where the main thread waits, unless it has caught `error`."""
         frames = frames_down_to(innermost_frame())
         if not frames or is_caught_in(frames):
             return None
-        return place_of(frames[-1]) if self.may_be_for_a_loop(frames[-1]) else None
+        counts = self.has_asked_for(error) or self.may_be_for_a_loop(frames[-1])
+        return place_of(frames[-1]) if counts else None
 
     def may_be_for_a_loop(self, frame: FrameType | None) -> bool:
         """Tell whether a wait at `frame` may be for a thread that has a loop.
@@ -144,6 +166,8 @@ class WaitingMain:
         """Begin the time of a main thread that waits while `error` leaves it."""
         # It has waited at the look before this one, too.
         budget = Budget(self.grace, time.monotonic() - 2 * LOOK)
+        if self.asked is not None and self.has_asked_for(error):
+            budget = self.asked
         self.has_said = self.has_asked = self.has_hurried = False
         self.bound = process_wide.ExitBound(budget, reason_of(error))
         return self.bound

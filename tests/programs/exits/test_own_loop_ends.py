@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+from tests.programs.exits.scenario import filled
+
 pytestmark = pytest.mark.ways("quiesce run")
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -469,3 +471,69 @@ def test_gathers_of_shared_tasks_are_unwound_in_time(scenario):
     assert outcome.log == ["main", "64"]
     assert outcome.tells(signal.SIGTERM)
     assert outcome.is_silent
+
+
+# What a program waits for when a signal has come out of its loop.
+WAITED_FOR = {
+    "a pool": ("pool = ThreadPoolExecutor()\npool.submit(works)", "pool.shutdown()"),
+    "a thread": (
+        "thread = threading.Thread(target=works)\nthread.start()",
+        "thread.join()",
+    ),
+    "a child": (
+        """
+        context = multiprocessing.get_context("fork")
+        child = context.Process(target=works)
+        child.start()
+        """,
+        "child.join()",
+    ),
+}
+WAITS_FOR_OTHERS = """
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+
+def works():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN) if IN_CHILD else None
+    time.sleep({seconds})
+    log("worked")
+
+IN_CHILD = {in_child}
+loop = asyncio.new_event_loop()
+{begin}
+try:
+    loop.call_later(0.05, say)
+    loop.run_forever()
+finally:
+    {wait}
+    log("finally")
+"""
+
+
+def waits_for(other, seconds):
+    begin, wait = WAITED_FOR[other]
+    text = filled(WAITS_FOR_OTHERS, begin=begin, wait=wait)
+    return text.replace("{seconds}", str(seconds)).replace(
+        "{in_child}", str(other == "a child")
+    )
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("other", WAITED_FOR)
+def test_who_waits_for_others_when_a_signal_came_out_has_the_grace(
+    scenario, other, signum
+):
+    outcome = scenario.interrupted(waits_for(other, 0.3), by=signum, grace=8)
+    assert outcome.log == ["worked", "finally"]
+    assert outcome.tells(signum)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("other", WAITED_FOR)
+def test_who_waits_for_what_never_ends_is_ended_then(scenario, other, signum):
+    outcome = scenario.interrupted(waits_for(other, 3600), by=signum, grace=1)
+    assert outcome.log in ([], ["finally"])
+    assert outcome.tells_force(signum)
+    assert outcome.gone_within(1 + 1)
+    assert "left: 1 " in outcome.err
+    assert not outcome.left_behind
