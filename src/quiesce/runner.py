@@ -154,6 +154,8 @@ class Runner:
         self._program_ends = False
         self._given_budget: Budget | None = None
         self._main: Any = None
+        # Whether a loop that somebody else may still run is left open.
+        self._keeps_loop_open = False
         # Whether the error of the run that was last has been reported.
         self._failure_told = False
         self._budget: Budget | None = None
@@ -398,7 +400,10 @@ class Runner:
         self._oversight.close()
         try:
             with running_while_handled():
-                loop.close()
+                if self._keeps_loop_open:
+                    ending.forget(loop)
+                else:
+                    loop.close()
         except (KeyboardInterrupt, SystemExit) as error:
             # The exception handler's, which hears of what was never retrieved.
             sequence.interruption = sequence.interruption or error
@@ -562,13 +567,16 @@ def end_loop(
     budget: Budget,
     signum: int | None,
     heard_at: float,
+    *,
+    keep_open: bool = False,
 ) -> None:
-    """End everything on `loop`, which nobody runs any more, and close it.
+    """End everything on `loop`, which nobody runs now, and close it or `keep_open`.
 
     `error` is what is on its way out of the program meanwhile, and `signum` the signal
     that has raised it. Raises as `Runner.close`.
     """
     runner = Runner(loop_factory=lambda: loop)
+    runner._keeps_loop_open = keep_open
     triggers = runner._triggers
     with triggers:
         runner._given_budget = budget

@@ -21,13 +21,15 @@ from quiesce.cli.problem import Problem
 from quiesce.cli.target import Target, enter, find
 from quiesce.cli.usage import show_usage
 from quiesce.core import unretrieved
-from quiesce.core.running import all_of, all_tasks, loops
+from quiesce.core.running import all_of, loops
 from quiesce.errors import Terminated
 from quiesce.shutdown import budget, watchdog
 from quiesce.shutdown.loops_in_threads import is_driven_by_hand, stop_loops
 from quiesce.shutdown.own_ends import (
+    close_kept,
     end_loops,
     error_of,
+    has_left,
     request,
     take_care,
 )
@@ -208,12 +210,13 @@ def end_open_loops(error: BaseException | None) -> None:
 
     A program that calls ``loop.run_forever()`` itself and is interrupted there leaves
     its tasks pending; `error` is what interrupted it. A loop that still runs belongs to
-    another thread, which a signal ends too if Python would wait for it.
+    another thread, which a signal ends too if Python would wait for it. None is closed:
+    exit functions may run them.
     """
     in_use: set[Any] = set()
     if isinstance(error, BY_SIGNAL):
         in_use = stop_loops(lambda thread: not thread.daemon)
-    end_loops(left_loops(in_use), error)
+    end_loops(left_loops(in_use), error, keep_open=True)
 
 
 def end_last_loops() -> None:
@@ -223,6 +226,7 @@ def end_last_loops() -> None:
     """
     in_use = stop_loops(lambda thread: thread.daemon)
     end_loops(left_loops(in_use), request.error())
+    close_kept()
     unretrieved.report_all()
 
 
@@ -235,7 +239,7 @@ def end_loops_of_threads() -> None:
 
 
 def left_loops(in_use: set[Any]) -> list[Any]:
-    """Return the loops with tasks that nobody runs, uses or ends.
+    """Return the loops with something left that nobody runs, uses or ends.
 
     A runner that ends its loop runs it turn by turn: it is not running all the time.
     """
@@ -245,5 +249,5 @@ def left_loops(in_use: set[Any]) -> list[Any]:
         if loop not in in_use
         and not (loop.is_closed() or loop.is_running() or watchdog.is_watched(loop))
         and is_driven_by_hand(loop)
-        and all_tasks(loop)
+        and has_left(loop)
     ]

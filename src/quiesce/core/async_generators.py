@@ -65,6 +65,12 @@ class AsyncGenerators:
         if not self.given_up and not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self.loop.create_task, generator.aclose())
 
+    def suspended(self) -> list[AsyncGenerator[Any, Any]]:
+        """Return those that have begun and are not over."""
+        return [
+            each for each in self.alive if getattr(each, "ag_frame", None) is not None
+        ]
+
     def awaiting(self) -> list[AsyncGenerator[Any, Any]]:
         """Return those that are in the middle of an ``await``, being closed or not."""
         known = {*self.alive, *self.closing}

@@ -23,7 +23,8 @@ from quiesce.core import runs
 from quiesce.core.running import all_tasks
 from quiesce.core.scheduler import Scheduler
 from quiesce.errors import Terminated
-from quiesce.shutdown import ending, triggers
+from quiesce.loop import Loop
+from quiesce.shutdown import connections, ending, triggers
 from quiesce.shutdown.budget import Budget, grace_of
 from quiesce.shutdown.guard import Guard
 from quiesce.shutdown.reason import SIGNALLED, Reason, signum_of
@@ -131,8 +132,11 @@ ASKED: dict[Any, Asked] = {}
 # The open loops that were left with tasks. The program may have dropped them, and then
 # the tasks are to be ended nevertheless.
 LEFT: set[Any] = set()
+# The loops that were ended and stay open for exit functions.
+KEPT: set[Any] = set()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=LEFT.clear)
+    os.register_at_fork(after_in_child=KEPT.clear)
 
 
 def terminate(loop: Any, signum: int) -> None:
@@ -244,33 +248,57 @@ def end_before_close(loop: Any) -> None:
         ending.has_begun(loop)
         or events._get_running_loop() is not None
         or sys.is_finalizing()
-        or not all_tasks(loop)
+        or not has_left(loop)
     ):
         return
     end_loops([loop], request.error())
 
 
-def end_loops(loops: Collection[Any], error: BaseException | None) -> None:
-    """Unwind the tasks on `loops`, which nobody runs, and close these.
+def has_left(loop: Any) -> bool:
+    """Tell whether anything on `loop`, which nobody runs, is to be ended."""
+    if all_tasks(loop):
+        return True
+    if not isinstance(loop, Loop):
+        return False
+    return bool(loop.async_generators.suspended() or connections.unsent(loop))
+
+
+def end_loops(
+    loops: Collection[Any], error: BaseException | None, *, keep_open: bool = False
+) -> None:
+    """Unwind the tasks on `loops`, which nobody runs, and close these or `keep_open`.
 
     `error` is what is on its way out of the program meanwhile. All share one grace,
     that of the signal which asked for the end if there is one.
     """
     signum = signum_of(error)
     budget = request.budget_of(signum)
+    if keep_open:
+        KEPT.update(loops)
     raised: BaseException | None = None
     for number, loop in enumerate(loops):
         share = budget
-        if len(loops) > 1:
-            # So that one which never ends leaves something to the others.
-            share = Budget(budget.left() / (len(loops) - number))
+        if number < len(loops) - 1:
+            # So that one which never ends leaves something to the others. Most need
+            # much less.
+            share = Budget(budget.left() / 2)
         try:
-            Ends.end_loop(loop, error, share, signum, budget.began_at)
+            Ends.end_loop(
+                loop, error, share, signum, budget.began_at, keep_open=keep_open
+            )
         except BaseException as raised_now:  # noqa: BLE001 - the others come first
             request.join(signum_of(raised_now), budget)
             raised = raised or raised_now
     if raised is not None:
         raise raised
+
+
+def close_kept() -> None:
+    """Close the loops that were kept open, unless somebody has or runs them."""
+    while KEPT:
+        loop = KEPT.pop()
+        if not loop.is_running():
+            loop.close()
 
 
 class Ends:

@@ -214,6 +214,11 @@ def says_not_why():
     asking.solitary = nobody
 
 
+def closes_before_exit_functions():
+    run = import_module("quiesce.cli.run")
+    run.end_open_loops = lambda error: run.end_loops(run.left_loops(set()), error)
+
+
 def keeps_no_request(self, how, _):
     return import_module("quiesce.shutdown.asking").requesting(self.request(how))
 
@@ -446,7 +451,30 @@ MUTANTS = {
     ),
     "a forced end may pass for a Ctrl-C": replaced("runner:Runner", "_raise_forced"),
     "a forced end raises nothing": replaced("runner:Runner", "_say_how"),
+    # what goes on
+    "loops are closed before exit functions": closes_before_exit_functions,
+    "only tasks are left on a loop": replaced(
+        "cli.run", "has_left", lambda loop: bool(loop.pending_tasks)
+    ),
+    "nobody follows a signal out of a program": replaced(
+        "shutdown.waiting_main:WaitingMain", "follow"
+    ),
+    "an end that was caught bounds the exit": replaced(
+        "shutdown.process_wide", "unbind"
+    ),
+    "every wait on the way out is bounded": replaced(
+        "shutdown.waiting_main:WaitingMain", "may_be_for_a_loop", lambda *_: True
+    ),
+    "runs in all threads count as the pool's": replaced(
+        "shutdown.runs_in_threads:Runs", "ask_those_of", lambda self, _: self.ask_all()
+    ),
+    "parts of young gatherings are lost": replaced(
+        "shutdown.siblings:Siblings", "note_failed"
+    ),
     # another Ctrl-C
+    "a runner forgets the first one": replaced(
+        "shutdown.triggers:Triggers", "keep_request"
+    ),
     "the end cannot be hurried": replaced("shutdown.sequence:Sequence", "hurry"),
     "nothing is said of a hurried end": replaced("shutdown.report:Report", "hurried"),
     "the traceback of a hurried end is shown": shows_hurried_ends,

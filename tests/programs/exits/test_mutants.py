@@ -433,6 +433,46 @@ FAILS = {
         "one_that_is_forced_is_told_of_once_however_long_the_last_callbacks_take",
         {},
     ),
+    "loops are closed before exit functions": (
+        "own_loop_ends",
+        "an_exit_function_may_run_what_was_left_with_something_pending",
+        {"what": "a loop"},
+    ),
+    "only tasks are left on a loop": (
+        "own_loop_ends",
+        "generators_are_closed_on_a_loop_that_has_no_task_left",
+        {"close": "it is left open"},
+    ),
+    "nobody follows a signal out of a program": (
+        "own_loop_ends",
+        "who_waits_for_what_never_ends_is_ended_then",
+        {"other": "a thread", "signum": TERM},
+    ),
+    "an end that was caught bounds the exit": (
+        "callers",
+        "a_run_after_one_whose_end_was_caught_lifts_the_bound_of_the_exit",
+        {},
+    ),
+    "every wait on the way out is bounded": (
+        "runs_in_threads",
+        "a_main_thread_on_its_way_out_that_waits_for_something_else_has_its_time",
+        {"other": "another thread"},
+    ),
+    "runs in all threads count as the pool's": (
+        "runs_in_threads",
+        "the_end_of_one_leaves_another_alone",
+        {"run": "in the main thread"},
+    ),
+    "parts of young gatherings are lost": (
+        "failures_in_the_end",
+        "so_is_each_part_of_a_gathering_that_a_cleanup_makes",
+        {"end": "return"},
+    ),
+    "a runner forgets the first one": (
+        "runner",
+        "a_later_ctrl_c_while_it_is_closed_means_now",
+        {"signum": TERM},
+    ),
     "nothing is reserved for it": (
         "grace",
         "a_reserve_is_kept_for_what_comes_after_a_task_that_never_ends",
@@ -876,6 +916,9 @@ FAILS = {
     ),
 }
 UNDER_QUIESCE_RUN = {
+    "loops are closed before exit functions",
+    "only tasks are left on a loop",
+    "nobody follows a signal out of a program",
     "a repeated signal is a new one",
     "a repeated signal is new to who called run",
     "signals are not kept from our own threads",

@@ -537,3 +537,106 @@ def test_who_waits_for_what_never_ends_is_ended_then(scenario, other, signum):
     assert outcome.gone_within(1 + 1)
     assert "left: 1 " in outcome.err
     assert not outcome.left_behind
+
+
+RUNS_AGAIN = {
+    "a loop": "atexit.register(lambda: loop.run_until_complete(last()))",
+    "a runner": """
+    @atexit.register
+    def at_exit():
+        runner.run(last())
+        runner.close()
+    """,
+}
+
+
+@pytest.mark.parametrize("what", RUNS_AGAIN)
+def test_an_exit_function_may_run_what_was_left_with_something_pending(scenario, what):
+    text = """
+import atexit
+
+async def last():
+    await asyncio.sleep(0)
+    log("exit function")
+
+async def main():
+    start("background", 0.05)
+    await asyncio.sleep(0)
+
+{again}
+runner = asyncio.Runner()
+loop = runner.get_loop()
+loop.run_until_complete(main())
+"""
+    outcome = scenario.ended(filled(text, again=RUNS_AGAIN[what]))
+    assert outcome.log == ["background", "exit function"]
+    assert outcome.status == 0
+    assert outcome.is_silent
+
+
+CLOSES = {"the program closes it": "loop.close()", "it is left open": ""}
+
+
+@pytest.mark.parametrize("close", CLOSES)
+def test_generators_are_closed_on_a_loop_that_has_no_task_left(scenario, close):
+    text = f"""
+    async def numbers():
+        try:
+            yield 1
+        finally:
+            await asyncio.sleep(0.01)
+            log("closed")
+
+    async def main():
+        await anext(held)
+
+    held = numbers()
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+    {CLOSES[close]}
+    """
+    outcome = scenario.ended(text)
+    assert outcome.log == ["closed"]
+    assert outcome.status == 0
+    assert outcome.is_silent
+
+
+def test_bytes_are_sent_on_a_loop_that_has_no_task_left(scenario):
+    text = """
+    import socket
+
+    ours, peers = socket.socketpair()
+
+    async def main():
+        global writer
+        _, writer = await asyncio.open_connection(sock=ours)
+        writer.write(bytes(1_000_000))
+
+    def read():
+        received = 0
+        while data := peers.recv(65536):
+            received += len(data)
+        log(received)
+
+    asyncio.new_event_loop().run_until_complete(main())
+    threading.Thread(target=read).start()
+    """
+    outcome = scenario.ended(text)
+    assert outcome.log == ["1000000"]
+    assert outcome.status == 0
+    assert outcome.is_silent
+
+
+def test_many_loops_each_have_the_time_for_a_short_cleanup(scenario):
+    text = """
+    async def main(number):
+        start(number, 0.05)
+        await asyncio.sleep(0)
+
+    loops = [asyncio.new_event_loop() for _ in range(10)]
+    for number, loop in enumerate(loops):
+        loop.run_until_complete(main(number))
+    """
+    outcome = scenario.ended(text, grace=2)
+    assert sorted(outcome.log) == [str(number) for number in range(10)]
+    assert outcome.status == 0
