@@ -178,11 +178,14 @@ def close_coroutine(task: Any) -> None:
 def is_refusal(error: Any) -> bool:
     """Tell whether what was closed goes on or would, or what it awaited.
 
-    That is named already, by itself or as what a task was in the middle of.
+    That is named already, by itself or as what a task was in the middle of. A task
+    group also hands on that it was closed.
     """
     if isinstance(error, BaseExceptionGroup):
         return all(map(is_refusal, error.exceptions))
-    return isinstance(error, RuntimeError) and str(error).endswith(REFUSALS)
+    return isinstance(error, GeneratorExit) or (
+        isinstance(error, RuntimeError) and str(error).endswith(REFUSALS)
+    )
 
 
 @contextmanager

@@ -395,7 +395,7 @@ MUTANTS = {
         "shutdown.closing", "ask_awaited_children"
     ),
     "a gathering that was cancelled has failed": replaced(
-        "shutdown.siblings", "CancelledError", ()
+        "shutdown.siblings", "is_failure", lambda error: error is not None
     ),
     # from the end of a run to the exit
     "nobody looks on while callers wait": replaced(
@@ -443,9 +443,6 @@ MUTANTS = {
     "steps of what is given up are reported": replaced(
         "shutdown.forcing", "given_up", set()
     ),
-    "gatherings are not given up": replaced(
-        "shutdown.forcing", "gatherings_of", lambda _: []
-    ),
     "nothing is reserved for it": replaced(
         "shutdown.budget:Budget", "reserve", property(lambda _: 0.0)
     ),
@@ -457,7 +454,7 @@ MUTANTS = {
         "cli.run", "has_left", lambda loop: bool(loop.pending_tasks)
     ),
     "nobody follows a signal out of a program": replaced(
-        "shutdown.waiting_main:WaitingMain", "follow"
+        "shutdown.waiting_main:WaitingMain", "has_asked_for", lambda *_: False
     ),
     "an end that was caught bounds the exit": replaced(
         "shutdown.process_wide", "unbind"

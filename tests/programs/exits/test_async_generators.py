@@ -531,6 +531,11 @@ def test_one_that_is_forced_is_told_of_once_however_long_the_last_callbacks_take
 ):
     generator = """
     loop = asyncio.get_running_loop()
+
+    def takes_long():
+        time.sleep(0.02)
+        loop.call_soon(takes_long)
+
     try:
         yield 1
     finally:
@@ -538,7 +543,7 @@ def test_one_that_is_forced_is_told_of_once_however_long_the_last_callbacks_take
             try:
                 await asyncio.sleep(3600)
             except GeneratorExit:
-                loop.call_soon(time.sleep, 0.05)
+                loop.call_soon(takes_long)
                 raise
             except asyncio.CancelledError:
                 pass

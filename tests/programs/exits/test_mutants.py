@@ -428,11 +428,6 @@ FAILS = {
         "what_waits_for_it_is_given_up_with_it_and_silently",
         {"wait": "a task", "kind": "lets itself be closed", "tasks": "own tasks"},
     ),
-    "gatherings are not given up": (
-        "async_generators",
-        "one_that_is_forced_is_told_of_once_however_long_the_last_callbacks_take",
-        {},
-    ),
     "loops are closed before exit functions": (
         "own_loop_ends",
         "an_exit_function_may_run_what_was_left_with_something_pending",
