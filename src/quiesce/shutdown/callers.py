@@ -104,10 +104,10 @@ class Callers:
             return LOOK if self.budget.is_recent() else None
         frames = frames_down_to(innermost_frame())
         now = time.monotonic()
-        place = None
         if not is_caught_in(frames):
             self.seen_at = now
-            place = place_of(frames[-1] if frames else None)
+        # Also in an ``except``: programs wait for their pools there.
+        place = place_of(frames[-1] if frames else None)
         if place is not None and place == self.place:
             self.act(now, place)
         self.place = place

@@ -124,11 +124,16 @@ class WaitingMain:
         return LOOK if self.bound is None else LOOK_AGAIN
 
     def place_on_the_way_out(self, error: BaseException) -> object:
-        """Return where the main thread waits, unless it has caught `error`."""
+        """Return where the main thread waits, unless it has caught `error` to go on.
+
+        Where a signal has raised that it has the grace also in an ``except``.
+        """
         frames = frames_down_to(innermost_frame())
-        if not frames or is_caught_in(frames):
+        if not frames:
             return None
-        counts = self.has_asked_for(error) or self.may_be_for_a_loop(frames[-1])
+        counts = self.has_asked_for(error) or (
+            not is_caught_in(frames) and self.may_be_for_a_loop(frames[-1])
+        )
         return place_of(frames[-1]) if counts else None
 
     def may_be_for_a_loop(self, frame: FrameType | None) -> bool:

@@ -252,7 +252,9 @@ def test_one_that_caught_the_end_and_goes_on_is_left_alone(scenario, signum):
 
 @pytest.mark.ways("quiesce.run", "quiesce run")
 @pytest.mark.parametrize("signum", SIGNALS)
-def test_a_caller_that_catches_the_end_and_waits_then_is_left_alone(scenario, signum):
+def test_a_caller_that_catches_the_end_and_waits_behind_that_is_left_alone(
+    scenario, signum
+):
     text = """
     thread = threading.Thread(target=lambda: (time.sleep(2.5), log("worked")))
     thread.start()
@@ -265,12 +267,40 @@ def test_a_caller_that_catches_the_end_and_waits_then_is_left_alone(scenario, si
         run(main())
     except (KeyboardInterrupt, SystemExit):
         log("caught")
-        thread.join()
+    thread.join()
     log("went on")
     """
     outcome = scenario.interrupted(text, by=signum, grace=GRACE)
     assert outcome.log == ["caught", "worked", "went on"]
     assert outcome.status == 0
+
+
+@pytest.mark.ways("quiesce.run", "quiesce run")
+@pytest.mark.parametrize("signum", SIGNALS)
+@pytest.mark.parametrize("runs", ["run(main())", "loop.run_until_complete(main())"])
+def test_a_caller_that_waits_in_vain_in_an_except_does_not_hold_the_process(
+    scenario, runs, signum
+):
+    if scenario.way == "quiesce.run" and runs != "run(main())":
+        pytest.skip("a loop that a program runs by itself is Python's business")
+    text = """
+    thread = threading.Thread(target=sleep_in_pieces, name="stuck")
+    thread.start()
+    loop = asyncio.new_event_loop()
+
+    async def main():
+        say()
+        await asyncio.sleep(3600)
+
+    try:
+        RUNS
+    except (KeyboardInterrupt, SystemExit):
+        thread.join()
+    """.replace("RUNS", runs)
+    outcome = scenario.interrupted(text, by=signum, grace=GRACE)
+    assert outcome.tells_force(signum)
+    assert outcome.gone_within(GRACE + 1)
+    assert "thread 'stuck'" in outcome.err
 
 
 @pytest.mark.ways("quiesce.run", "quiesce run")
