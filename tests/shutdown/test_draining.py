@@ -8,7 +8,7 @@ import contextvars
 import pytest
 
 from quiesce.shutdown import drain
-from quiesce.shutdown.draining import has_steps, run_drain_steps
+from quiesce.shutdown.draining import drop_steps, has_steps, run_drain_steps
 from tests.combinators.running import in_loop
 
 
@@ -17,6 +17,10 @@ class Budget:
 
     def __init__(self, seconds=100.0):
         self.seconds = seconds
+
+    @property
+    def cut(self):
+        return self.seconds
 
     def at(self, share):
         return share * self.seconds
@@ -159,7 +163,7 @@ def test_a_step_that_fails_is_reported_and_the_others_run(loop, kind):
 
 
 @in_loop
-async def test_to_cancel_the_drain_cancels_its_step_and_drops_the_others():
+async def test_to_cancel_the_drain_cancels_its_step_and_leaves_the_others(capfd):
     log = []
 
     async def step():
@@ -175,7 +179,10 @@ async def test_to_cancel_the_drain_cancels_its_step_and_drops_the_others():
     task.cancel()
     await asyncio.sleep(1)
     assert log == ["cancelled"]
+    assert has_steps(asyncio.get_running_loop())
+    drop_steps(asyncio.get_running_loop())
     assert not has_steps(asyncio.get_running_loop())
+    assert "no time was left" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("limit", [0, -1, float("nan")])

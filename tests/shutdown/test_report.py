@@ -190,13 +190,15 @@ def test_a_report_that_cannot_be_written_is_one_line_on_stderr(tmp_path, capfd):
     assert "could not be written" in line
 
 
-def test_a_function_that_fails_is_one_line_on_stderr(capfd):
+def test_a_function_that_fails_is_shown_on_stderr_with_its_line(capfd):
     def fail(_):
         raise LookupError("no")
 
     report(to=fail).write(0)
-    (line,) = capfd.readouterr().err.splitlines()
-    assert "LookupError" in line
+    first, *traceback = capfd.readouterr().err.splitlines()
+    assert "LookupError" in first
+    assert traceback[-1] == "LookupError: no"
+    assert any(line.endswith("in fail") for line in traceback)
 
 
 def test_a_pipe_stays_a_pipe(tmp_path):

@@ -59,7 +59,7 @@ class WaitingMain:
     """Looks at the main thread as long as other threads run loops. Thread-safe."""
 
     def __init__(self) -> None:
-        self.thread = WatchThread(self.look)
+        self.thread = WatchThread(self.look, self.begin_after_fork)
         self.begin_in_child()
 
     def begin_in_child(self) -> None:
@@ -75,6 +75,18 @@ class WaitingMain:
         self.place: object = None
         self.bound: process_wide.ExitBound | None = None
         self.has_said = self.has_asked = self.has_hurried = False
+
+    def begin_after_fork(self, thread: WatchThread) -> None:
+        """Go on, in the parent, where other threads have loops.
+
+        Else ours would be the only other one, and Python would warn of it: it counts
+        them when this has been called.
+        """
+        self.is_looking = self.are_there_loops() and thread.start()
+
+    def are_there_loops(self) -> bool:
+        """Tell whether threads run loops that count."""
+        return bool(all_runs.runs) or (self.stops_loops and are_any_driven())
 
     def look_on(self, grace: float, *, stops_loops: bool = False) -> None:
         """Look from now on, if this is not the main thread; `grace` is in seconds.
@@ -106,7 +118,7 @@ class WaitingMain:
     def look(self) -> float | None:
         """Do what is due, in the thread; return when to look again."""
         with self.starting:
-            loops = all_runs.runs or (self.stops_loops and are_any_driven())
+            loops = self.are_there_loops()
             asked = self.asked is not None and self.asked.is_recent()
             if not loops and not asked and self.bound is None:
                 self.is_looking = False
