@@ -309,8 +309,8 @@ with Runner() as runner:
 
 @pytest.mark.ways("quiesce.run")
 def test_steps_of_a_runner_have_a_share_of_what_its_main_has_left(scenario):
-    text = OF_A_RUNNER.replace("{waits}", 'await sleeper("main", cleanup=2.4)')
-    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=4)
+    text = OF_A_RUNNER.replace("{waits}", 'await sleeper("main", cleanup=4.4)')
+    outcome = scenario.interrupted(text, by=signal.SIGTERM, grace=8)
     assert outcome.log == ["main", "step"]
     assert outcome.tells(signal.SIGTERM)
 

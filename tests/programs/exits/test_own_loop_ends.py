@@ -630,13 +630,13 @@ def test_bytes_are_sent_on_a_loop_that_has_no_task_left(scenario):
 def test_many_loops_each_have_the_time_for_a_short_cleanup(scenario):
     text = """
     async def main(number):
-        start(number, 0.05)
+        start(number, 0.3)
         await asyncio.sleep(0)
 
     loops = [asyncio.new_event_loop() for _ in range(10)]
     for number, loop in enumerate(loops):
         loop.run_until_complete(main(number))
     """
-    outcome = scenario.ended(text, grace=2)
+    outcome = scenario.ended(text, grace=8)
     assert sorted(outcome.log) == [str(number) for number in range(10)]
     assert outcome.status == 0

@@ -368,8 +368,11 @@ def test_a_later_ctrl_c_while_it_is_closed_means_now(scenario, signum):
     async def main():
         start("background", float("inf"))
         await asyncio.sleep(0)
-        say()
-        await asyncio.sleep(3600)
+        try:
+            say()
+            await asyncio.sleep(3600)
+        finally:
+            say("ended")
 
     with Runner() as runner:
         runner.run(main())
@@ -377,7 +380,8 @@ def test_a_later_ctrl_c_while_it_is_closed_means_now(scenario, signum):
     with scenario.start(text, grace=20) as program:
         program.wait_for("ready")
         program.send(signum)
-        time.sleep(0.8)
+        program.wait_for("ended")
+        time.sleep(0.7)
         program.send(signal.SIGINT)
         outcome = program.end()
     assert outcome.gone_within(1.5)
