@@ -21,7 +21,7 @@ from quiesce.shutdown import children, connections, ending, rounds, survivors
 from quiesce.shutdown.asking import Asking
 from quiesce.shutdown.budget import AT_ONCE, SLOW
 from quiesce.shutdown.phases import MAIN, PHASES, REST
-from quiesce.shutdown.reason import EXITED, Reason
+from quiesce.shutdown.reason import EXITED, RETURNED, Reason
 from quiesce.shutdown.remains import remains_of, unclosed_generators
 from quiesce.shutdown.task_state import is_cleanup
 
@@ -141,8 +141,9 @@ class Sequence:
         if self.forced:
             return self.reason.forced_status
         if self.interruption is None or self.reason.error is not None:
-            # A Ctrl-C may have come since.
-            return None if self.hurried else self.reason.status
+            # Where main has returned the hurry is a Ctrl-C's that came behind that.
+            overruled = self.hurried and self.reason.kind == RETURNED
+            return None if overruled else self.reason.status
         if self.reason.signum is not None and not self.main_failed:
             # The signal has the last word, whatever other tasks say.
             return self.reason.status

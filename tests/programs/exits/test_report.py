@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -481,6 +482,30 @@ def test_the_json_report_of_a_hurried_exit_names_each_survivor_once(scenario):
         program.send(signal.SIGINT)
         survivors = program.end().report["survivors"]
     assert [each["name"] for each in survivors] == ["mule"]
+
+
+@pytest.mark.ways("quiesce.run", "quiesce run")
+def test_the_report_on_a_hurried_exit_has_the_status_of_the_first_signal(scenario):
+    text = """
+    async def main():
+        try:
+            say()
+            await asyncio.sleep(3600)
+        finally:
+            say("ending")
+            await never_ends()
+
+    run(main())
+    """
+    with scenario.start(text, grace=60, reports=True) as program:
+        program.wait_for("ready")
+        program.send(signal.SIGTERM)
+        program.wait_for("ending")
+        time.sleep(0.7)
+        program.send(signal.SIGINT)
+        outcome = program.end()
+    assert outcome.tells(signal.SIGTERM)
+    assert outcome.report["status"] == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
