@@ -33,7 +33,7 @@ from quiesce.given_main import (
 )
 from quiesce.loop import Loop
 from quiesce.policy import default_loop
-from quiesce.shutdown import callers, ending, forcing, late_calls, process_wide
+from quiesce.shutdown import ending, forcing, late_calls, process_wide
 from quiesce.shutdown import reason as why
 from quiesce.shutdown.budget import AT_ONCE, Budget, grace_of
 from quiesce.shutdown.exit_status import keep_quiet
@@ -460,8 +460,7 @@ class Runner:
                 report=sequence.report,
                 hurried=sequence.hurried,
             )
-        elif callers.goes_on():
-            # An end before this one may have bounded it: the program has caught that.
+        else:
             process_wide.unbind()
 
     def _reason_to_exit(self, sequence: Sequence) -> Reason | None:

@@ -95,18 +95,13 @@ def ask_loops(
     return asked
 
 
-def are_any_driven() -> bool:
-    """Tell whether a thread that is not the main one runs a loop by itself."""
-    main = threading.main_thread().ident
-    return any(
-        loop._thread_id not in {None, main} and is_driven_by_hand(loop)
-        for loop in all_of(loops)
-    )
+def driving_threads() -> set[int]:
+    """Return, as their numbers, the threads but for main that run loops by themselves.
 
-
-def driving_threads() -> list[threading.Thread | None]:
-    """Return the threads that run a loop by themselves now."""
-    return [thread_of(loop) for loop in all_of(loops) if is_driven_by_hand(loop)]
+    The number is that of `threading.get_ident`.
+    """
+    driving = {loop._thread_id for loop in all_of(loops) if is_driven_by_hand(loop)}
+    return driving - {None, threading.main_thread().ident}
 
 
 def is_driven_by_hand(loop: Any) -> bool:

@@ -294,7 +294,7 @@ def end_loops(
 
 
 def close_kept() -> None:
-    """Close the loops that were kept open, unless somebody has or runs them."""
+    """Close the loops that were kept open, but for those that somebody runs."""
     while KEPT:
         loop = KEPT.pop()
         if not loop.is_running():

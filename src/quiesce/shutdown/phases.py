@@ -75,13 +75,11 @@ def end_main(sequence: Sequence) -> None:
             end_of_mains_time(budget),
             enough=lambda: is_held_by_connections(sequence),
         )
-        rounds.report_lost(sequence)
         return
     while not sequence.main.done() and time.monotonic() < budget.cut:
         asking.hurry_if_due([sequence.main])
         asking.insist_if_due({sequence.main})
         sequence.wait_for([sequence.main], asking.next_moment())
-    rounds.report_lost(sequence)
     if not sequence.main.done():
         sequence.forced = True
 

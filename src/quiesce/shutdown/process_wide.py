@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from quiesce.shutdown import late_status, processes, survivors
 from quiesce.shutdown.budget import AT_ONCE, Budget
-from quiesce.shutdown.callers import Callers, keep_later_ctrl_c_quiet
+from quiesce.shutdown.callers import Callers, goes_on, keep_later_ctrl_c_quiet
 from quiesce.shutdown.exit_status import (
     ends_by_ctrl_c,
     flush_files,
@@ -147,8 +147,12 @@ def forget() -> None:
 
 
 def unbind() -> None:
-    """Leave the interpreter's exit as it is, if this is the main thread."""
-    if BOUNDS and threading.current_thread() is threading.main_thread():
+    """Leave the interpreter's exit as it is: a run has ended that bounds nothing.
+
+    Not in another thread, or while what has bounded it is still on its way out.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if BOUNDS and in_main_thread and goes_on():
         forget()
 
 

@@ -44,8 +44,7 @@ def finish_round(sequence: Sequence) -> None:
         )
     if ended:
         report_failures(sequence)
-    else:
-        report_lost(sequence)
+    report_lost(sequence)
 
 
 def closes_idle_connections(sequence: Sequence) -> Callable[[], bool] | None:
@@ -102,7 +101,6 @@ def report_failures(sequence: Sequence) -> None:
             and task.exception() is not None
         ):
             failed_at_the_end(sequence.loop, task)
-    report_lost(sequence)
 
 
 def report_lost(sequence: Sequence) -> None:

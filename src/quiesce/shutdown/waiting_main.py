@@ -34,7 +34,6 @@ from quiesce.shutdown.callers import (
 )
 from quiesce.shutdown.exit_supervisor import OVERRUN, described
 from quiesce.shutdown.loops_in_threads import (
-    are_any_driven,
     ask_loops,
     driving_threads,
     loops_in_threads,
@@ -56,7 +55,10 @@ LOOK_AGAIN = 0.1
 
 
 class WaitingMain:
-    """Looks at the main thread as long as other threads run loops. Thread-safe."""
+    """Looks at the main thread as long as that may have to be ended. Thread-safe.
+
+    That is as long as other threads run loops, and for the grace of a signal.
+    """
 
     def __init__(self) -> None:
         self.thread = WatchThread(self.look, self.begin_after_fork)
@@ -86,7 +88,7 @@ class WaitingMain:
 
     def are_there_loops(self) -> bool:
         """Tell whether threads run loops that count."""
-        return bool(all_runs.runs) or (self.stops_loops and are_any_driven())
+        return bool(all_runs.runs or (self.stops_loops and driving_threads()))
 
     def look_on(self, grace: float, *, stops_loops: bool = False) -> None:
         """Look from now on, if this is not the main thread; `grace` is in seconds.
@@ -110,22 +112,27 @@ class WaitingMain:
         if not self.is_looking:
             self.is_looking = self.thread.start()
 
+    @property
+    def follows(self) -> bool:
+        """Whether the grace of a signal goes on of which this was told."""
+        return self.asked is not None and self.asked.is_recent()
+
     def has_asked_for(self, error: BaseException) -> bool:
-        """Tell whether `error` is what a signal has raised of which this was told."""
-        asked = self.asked is not None and self.asked.is_recent()
-        return asked and signum_of(error) is not None
+        """Tell whether `error` is what that signal has raised."""
+        return self.follows and signum_of(error) is not None
 
     def look(self) -> float | None:
         """Do what is due, in the thread; return when to look again."""
         with self.starting:
-            loops = self.are_there_loops()
-            asked = self.asked is not None and self.asked.is_recent()
-            if not loops and not asked and self.bound is None:
+            if not (self.are_there_loops() or self.follows or self.bound is not None):
                 self.is_looking = False
-                self.grace = 0.0
-                # It has a frame, and that all that called it.
-                self.place = None
-                return None
+                # Order matters: a signal's handler may have found that it still looks.
+                if not self.follows:
+                    self.grace = 0.0
+                    # It has a frame, and that all that called it.
+                    self.place = None
+                    return None
+                self.is_looking = True
         error = None if process_wide.is_bound() else on_its_way()
         place = None if error is None else self.place_on_the_way_out(error)
         if error is None or place is None or place != self.place:
@@ -171,7 +178,7 @@ class WaitingMain:
         """Tell whether `thread` is one whose loop counts."""
         if any(run.thread is thread for run in list(all_runs.runs.values())):
             return True
-        return self.stops_loops and thread in driving_threads()
+        return self.stops_loops and thread.ident in driving_threads()
 
     def give_up(self) -> None:
         """Bound nothing: the main thread goes on."""

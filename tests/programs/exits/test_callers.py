@@ -252,31 +252,6 @@ def test_one_that_caught_the_end_and_goes_on_is_left_alone(scenario, signum):
 
 @pytest.mark.ways("quiesce.run", "quiesce run")
 @pytest.mark.parametrize("signum", SIGNALS)
-def test_a_caller_that_catches_the_end_and_waits_behind_that_is_left_alone(
-    scenario, signum
-):
-    text = """
-    thread = threading.Thread(target=lambda: (time.sleep(2.5), log("worked")))
-    thread.start()
-
-    async def main():
-        say()
-        await asyncio.sleep(3600)
-
-    try:
-        run(main())
-    except (KeyboardInterrupt, SystemExit):
-        log("caught")
-    thread.join()
-    log("went on")
-    """
-    outcome = scenario.interrupted(text, by=signum, grace=GRACE)
-    assert outcome.log == ["caught", "worked", "went on"]
-    assert outcome.status == 0
-
-
-@pytest.mark.ways("quiesce.run", "quiesce run")
-@pytest.mark.parametrize("signum", SIGNALS)
 @pytest.mark.parametrize("runs", ["run(main())", "loop.run_until_complete(main())"])
 def test_a_caller_that_waits_in_vain_in_an_except_does_not_hold_the_process(
     scenario, runs, signum
