@@ -136,12 +136,14 @@ def end_of(target: Target, last_act: LastAct) -> BaseException | None:
     """
     from quiesce.installation import install
     from quiesce.runner import end_loop
+    from quiesce.shutdown.nudge import allow_interruptions
     from quiesce.shutdown.own_loops import watch_own_loops
 
     install()
     watchdog.default_threshold = BLOCKED_TOO_LONG
     watch_own_loops()
     take_care(end_loop)
+    allow_interruptions()
     unretrieved.default_delay = unretrieved.PROMPTLY
     error: BaseException | None = None
     try:

@@ -3,8 +3,11 @@
 Python looks for signals between two bytecodes and when a wait was interrupted. One that
 comes after the last look and before the system call is heard when the wait is over,
 which for a thread may be never. A loop has a channel for that, and the interpreter that
-waits for threads as it exits has this: whoever hears of the signal through the channel
-sends it to the main thread once more.
+waits for threads as it exits has `Nudge`: whoever hears of the signal through the
+channel sends it to the main thread once more.
+
+As long as the program itself goes on the channel is its own. So where somebody looks at
+a main thread that waits, `interrupt_wait` lets it look for signals.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import time
 from typing import TYPE_CHECKING
 
 from quiesce.shutdown.own_thread import start_thread
+from quiesce.shutdown.spare_signal import pass_by
 from quiesce.system.signal_channel import SignalChannel, poll_of
 
 if TYPE_CHECKING:
@@ -22,6 +26,26 @@ if TYPE_CHECKING:
 
 # Seconds after which whoever was awake has heard of a signal.
 DELAY = 0.1
+
+
+# Ignored by default: nothing comes of one that arrives when the program has taken it.
+NUDGE = getattr(signal, "SIGURG", None)
+
+
+def allow_interruptions() -> None:
+    """Let `interrupt_wait` do so, unless the program uses its signal.
+
+    To be called in the main thread.
+    """
+    if NUDGE is not None and signal.getsignal(NUDGE) is signal.SIG_DFL:
+        signal.signal(NUDGE, pass_by)
+
+
+def interrupt_wait() -> None:
+    """Let the main thread look for signals, and wait on; from another thread."""
+    main = threading.main_thread().ident
+    if NUDGE is not None and main and signal.getsignal(NUDGE) is pass_by:
+        signal.pthread_kill(main, NUDGE)
 
 
 class Nudge:

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 
+def pass_by(signum: int, frame: object) -> None:
+    """Answer one that only interrupts: see `nudge`."""
+
+
+# What stands where nobody uses a signal.
+UNUSED = (signal.SIG_DFL, pass_by)
+
+
 class SpareSignal:
     """One that nobody uses, answered by `handler` as long as it is held.
 
@@ -22,24 +30,26 @@ class SpareSignal:
     def __init__(self, handler: Callable[..., object]) -> None:
         self.handler = handler
         self.number: int | None = None
+        self.former: Any = signal.SIG_DFL
 
     def hold(self, numbers: Iterable[Any]) -> None:
         """Take the first of `numbers` that nobody uses, if there is one."""
         for number in numbers:
-            if signal.getsignal(number) is signal.SIG_DFL:
+            former = signal.getsignal(number)
+            if former in UNUSED:
                 try:
                     signal.signal(number, self.handler)
                 except (OSError, ValueError):
                     # An embedded interpreter may have a main thread without signals.
                     continue
-                self.number = number
+                self.number, self.former = number, former
                 return
 
     def give_back(self) -> None:
         """Leave it to others again."""
         number, self.number = self.number, None
         if number is not None and signal.getsignal(number) == self.handler:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, self.former)
 
     def send(self, thread_id: int) -> None:
         """Have the handler called in the main thread, which has that number."""

@@ -11,6 +11,8 @@ So it is under ``quiesce run`` where a signal has come out of a loop that the pr
 runs by itself, or of its own code: whatever thread, pool or child it waits for then has
 the grace.
 
+A signal that has come just before a wait is heard at the next look.
+
 Once a run in the main thread was ended, this is done by `callers`.
 """
 
@@ -38,6 +40,7 @@ from quiesce.shutdown.loops_in_threads import (
     driving_threads,
     loops_in_threads,
 )
+from quiesce.shutdown.nudge import interrupt_wait
 from quiesce.shutdown.processes import ASK_AT
 from quiesce.shutdown.reason import EXITED, SIGNALLED, Reason, signum_of
 from quiesce.shutdown.runs_in_threads import all_runs
@@ -133,6 +136,8 @@ class WaitingMain:
                     self.place = None
                     return None
                 self.is_looking = True
+        if place_of(innermost_frame()) is not None:
+            interrupt_wait()
         error = None if process_wide.is_bound() else on_its_way()
         place = None if error is None else self.place_on_the_way_out(error)
         if error is None or place is None or place != self.place:

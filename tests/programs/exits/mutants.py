@@ -640,6 +640,9 @@ MUTANTS = {
     "a main thread that waits has for ever": replaced(
         "shutdown.waiting_main:WaitingMain", "look_on"
     ),
+    "a signal just before a wait is lost": replaced(
+        "shutdown.waiting_main", "interrupt_wait"
+    ),
     "the signal strikes before files are closed": replaced(
         "shutdown.late_status", "die_of", strikes
     ),

@@ -508,7 +508,10 @@ WAITS = {
         future = pool.submit(use)
         begun.wait()
         say()
-        future.result()
+        # In pieces: Python may not hear of a signal that comes just before a wait.
+        while not future.done():
+            with contextlib.suppress(TimeoutError):
+                future.result(0.05)
     """,
 }
 WAITED_FOR = """
@@ -562,6 +565,29 @@ def test_so_is_a_thread_that_drives_its_loop_by_itself(scenario, wait, signum):
     assert sorted(outcome.log) == ["atexit", "run", "run's background"]
     assert outcome.tells(signum)
     assert outcome.gone_within(GRACE + 1)
+
+
+@pytest.mark.ways("quiesce run")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_just_before_a_wait_for_one_is_heard(scenario, signum):
+    body = f"""
+    def signals():
+        time.sleep(0.3)
+        # Python hears of it, and the wait of the main thread is not interrupted.
+        signal.raise_signal({int(signum)})
+
+    with ThreadPoolExecutor() as pool:
+        future = pool.submit(lambda: run(waits("run")))
+        begun.wait()
+        threading.Thread(target=signals).start()
+        say()
+        future.result()
+    """
+    with scenario.start(program(body)) as running:
+        running.wait_for("ready")
+        outcome = running.end()
+    assert outcome.log == ["run", "run's background", "atexit"]
+    assert outcome.tells(signum)
 
 
 OTHERS = {
