@@ -32,7 +32,7 @@ BYTECODE = tempfile.TemporaryDirectory(prefix="quiesce-exits-bytecode-")
 KEPT = {"PYTHONHOME", "QUIESCE_EXITS_SWITCH"}
 # Read once: pytest changes it in its own thread while programs are started in others.
 ENVIRONMENT = dict(os.environ)
-# Seconds for an interpreter to start or to be scheduled on a busy machine.
+# Seconds for a program to be scheduled on a busy machine.
 SLACK = float(os.environ.get("QUIESCE_EXITS_SLACK", "1.5"))
 # What takes so many seconds more than the grace hangs.
 TOO_LONG = float(os.environ.get("QUIESCE_EXITS_TOO_LONG", "20"))
@@ -69,7 +69,7 @@ class Outcome:
     out: list[str]
     err: str
     seconds: float
-    """From the last signal, line waited for, or else the start, to the exit."""
+    """From the last signal, line waited for, or else its first line, to the exit."""
     left_behind: list[int]
     """Processes that the program started and that outlived it."""
     report: dict[str, object] | None = None
@@ -164,6 +164,7 @@ class Program:
         kept["PYTHONPYCACHEPREFIX"] = BYTECODE.name
         kept["QUIESCE_EXITS_WAY"] = self.way
         kept["QUIESCE_EXITS_LOG"] = str(self.folder / "log")
+        kept["QUIESCE_EXITS_BEGUN"] = str(self.folder / "begun")
         kept["QUIESCE_EXITS_ID"] = self.identity
         if self.way == "quiesce run":
             kept |= HARDLY_WATCHED
@@ -286,7 +287,7 @@ class Program:
         deadline = self.since + self.limit
         while self.process.poll() is None and time.monotonic() < deadline:
             self.read(until=time.monotonic() + 0.02)
-        seconds = time.monotonic() - self.since
+        seconds = time.monotonic() - max(self.since, self.begun())
         hung = self.process.poll() is None
         left_behind = self.left_behind()
         if hung:
@@ -312,6 +313,15 @@ class Program:
         for words in NEVER_SAID:
             assert words not in outcome.err, outcome.err
         return outcome
+
+    def begun(self):
+        """Return when the program's own first line ran, as far as that is known.
+
+        Python and all that is imported take seconds to start where eight programs begin
+        at once and nothing is compiled to bytecode yet.
+        """
+        path = self.folder / "begun"
+        return float(path.read_text() or 0) if path.exists() else 0.0
 
     def left_behind(self):
         """Return the processes that outlive it.

@@ -19,6 +19,7 @@ from typing import NoReturn
 
 WAY = os.environ["QUIESCE_EXITS_WAY"]
 for_ever = float("inf")
+BEGUN = os.environ["QUIESCE_EXITS_BEGUN"]
 LOG = os.open(os.environ["QUIESCE_EXITS_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 if WAY == "quiesce.run":
@@ -95,6 +96,10 @@ if "QUIESCE_EXITS_MUTANT" in os.environ:
     import mutants
 
     mutants.apply(os.environ["QUIESCE_EXITS_MUTANT"])
+
+# A child process that is spawned comes here too, later than its parent.
+with contextlib.suppress(FileExistsError), open(BEGUN, "x") as file:  # noqa: PTH123
+    file.write(str(time.monotonic()))
 
 __all__ = [
     "WAY",
