@@ -150,7 +150,9 @@ class Program:
             ignores = f"trap '' {' '.join(str(int(n)) for n in ignoring)}; exec \"$@\""
             words = ["sh", "-c", ignores, "sh", *words]
         self.start(words, variables)
-        self.since = time.monotonic()
+        self.started = time.monotonic()
+        # When it was last sent something, or said what was waited for.
+        self.since = None
 
     def variables(self, grace):
         """Return the environment, free of what would change how Python behaves."""
@@ -284,10 +286,10 @@ class Program:
 
     def end(self):
         """Wait until it is gone, and return how it ended."""
-        deadline = self.since + self.limit
+        deadline = (self.since or self.started) + self.limit
         while self.process.poll() is None and time.monotonic() < deadline:
             self.read(until=time.monotonic() + 0.02)
-        seconds = time.monotonic() - max(self.since, self.begun())
+        seconds = time.monotonic() - (self.since or self.begun())
         hung = self.process.poll() is None
         left_behind = self.left_behind()
         if hung:
@@ -315,13 +317,13 @@ class Program:
         return outcome
 
     def begun(self):
-        """Return when the program's own first line ran, as far as that is known.
+        """Return when the program's first line ran; its start if none has.
 
-        Python and all that is imported take seconds to start where eight programs begin
+        Python and all that is imported take seconds to start where many programs begin
         at once and nothing is compiled to bytecode yet.
         """
         path = self.folder / "begun"
-        return float(path.read_text() or 0) if path.exists() else 0.0
+        return float((path.exists() and path.read_text()) or self.started)
 
     def left_behind(self):
         """Return the processes that outlive it.
