@@ -1,5 +1,4 @@
-"""Phase 3, its last resort: what never ends is closed by force, and nothing is said of
-that but its name, by whatever means others wait for it"""
+"""Phase 3, its last resort: what never ends is closed by force, and only named"""
 
 from __future__ import annotations
 
